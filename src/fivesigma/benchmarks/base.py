@@ -1,0 +1,64 @@
+"""The record that holds everything in which one benchmark differs from another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..detector import Detector, NoDetector
+from ..events import Process
+from ..jets import JetDefinition
+from ..selection import Selection
+
+__all__ = ["Benchmark"]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Which physics: processes, detector, jets, selection, and the size of the data."""
+
+    name: str
+    """Name on the command line."""
+    title: str
+    """One line for people."""
+    processes: dict[str, Callable[..., Process]]
+    """Process factories by name; their keyword arguments are what a user may set."""
+    signal: str
+    """Name of the signal process."""
+    background: str
+    """Name of the background process."""
+    points: dict[str, dict[str, Any]]
+    """Named parameter points of the signal."""
+    detector: Detector | NoDetector
+    """Detector response."""
+    jets: JetDefinition
+    """How objects become jets."""
+    selection: Selection
+    """Cuts and regions."""
+    luminosity_fb: float
+    """Integrated luminosity [1/fb]."""
+    background_cross_section_fb: float
+    """Cross section of the background in the signal region, from the source [fb]."""
+    source: str
+    """Where the numbers come from."""
+
+    def process(self, name: str, parameters: dict[str, Any]) -> Process:
+        """Make a process from its parameters.
+
+        Raises:
+            ValueError: Unknown process, parameter or value.
+        """
+        if name not in self.processes:
+            raise ValueError(f"expected a process of {self.name}: {sorted(self.processes)}; got {name!r}")
+        factory = self.processes[name]
+        known = factory.__kwdefaults__ or {}
+        unknown = set(parameters) - set(known)
+        if unknown:
+            raise ValueError(
+                f"expected parameters of {name}: {sorted(known)}; got {', '.join(sorted(unknown))}"
+            )
+        return factory(**parameters)
+
+    @property
+    def n_background(self) -> int:
+        """Background events in the signal region at the luminosity."""
+        return round(self.luminosity_fb * self.background_cross_section_fb)

@@ -1,0 +1,142 @@
+r"""Jets: `JetDefinition` in, jets with their constituents out. This file is the only door to FastJet.
+
+$$
+d_{ij} = \min(p_{T,i}^{-2}, p_{T,j}^{-2})\,\frac{\Delta R_{ij}^2}{R^2}, \qquad d_{iB} = p_{T,i}^{-2}
+$$
+
+The anti-kt jet clustering algorithm (Cacciari, Salam, Soyez, 2008)
+https://arxiv.org/abs/0802.1189
+"""
+
+from dataclasses import dataclass
+
+import awkward as ak
+import fastjet
+import numpy as np
+from numpy.typing import NDArray
+
+from .kinematics import delta_r
+
+__all__ = ["JetDefinition", "cluster", "substructure"]
+
+ALGORITHMS = {
+    "anti-kt": fastjet.antikt_algorithm,
+    "kt": fastjet.kt_algorithm,
+    "Cambridge/Aachen": fastjet.cambridge_algorithm,
+}
+
+
+@dataclass(frozen=True)
+class JetDefinition:
+    """How objects become jets."""
+
+    algorithm: str = "anti-kt"
+    """One of `ALGORITHMS`."""
+    radius: float = 0.8
+    """Jet radius R."""
+    pt_min: float = 20.0
+    """Lowest transverse momentum of a jet, before the energy scale [GeV]."""
+    energy_scale: tuple[float, float] | None = (2.5, 0.15)
+    """(a, b) of the factor sqrt((a - b |eta|)^2 / pt + 1) on the four-momentum, as in the Delphes CMS card; None for no factor."""
+
+
+def cluster(objects: ak.Array, definition: JetDefinition, *, leading: int = 2) -> ak.Array:
+    """Cluster each event.
+
+    Args:
+        objects: N * var * {pt, eta, phi, mass [GeV], species, isolated}.
+        definition: Algorithm, radius and energy scale.
+        leading: Number of jets, in falling transverse momentum, that keep their constituents.
+
+    Returns:
+        N * {n_jets, jets: var * {pt, eta, phi, mass [GeV], constituents: var * {pt, eta, phi, species}}} with at most
+        `leading` jets an event, sorted; `n_jets` counts all. Jets that contain an isolated object are left out.
+
+    Raises:
+        ValueError: Unknown algorithm.
+    """
+    if definition.algorithm not in ALGORITHMS:
+        raise ValueError(
+            f"expected an algorithm of {sorted(ALGORITHMS)}; got {definition.algorithm!r}"
+        )
+    objects = ak.to_packed(objects)  # FastJet reads the buffers as they lie
+    sequence = fastjet.ClusterSequence(
+        _cartesian(objects),
+        fastjet.JetDefinition(ALGORITHMS[definition.algorithm], definition.radius),
+    )
+    momenta = sequence.inclusive_jets(min_pt=definition.pt_min)
+    index = sequence.constituent_index(min_pt=definition.pt_min)
+    jets = _polar(momenta, definition)
+    alone = _contains(objects.isolated, index)
+    jets, index = jets[~alone], index[~alone]
+    order = ak.argsort(jets.pt, ascending=False)[:, :leading]
+    constituents = objects[["pt", "eta", "phi", "species"]]
+    return ak.zip(
+        {
+            "n_jets": ak.num(jets),
+            "jets": ak.with_field(jets[order], _pick(constituents, index[order]), "constituents"),
+        },
+        depth_limit=1,
+    )
+
+
+def substructure(jets: ak.Array, *, radius: float = 0.8) -> dict[str, NDArray[np.float64]]:
+    """Shape of one jet per event from its constituents.
+
+    Args:
+        jets: N * {pt, eta, phi, mass, constituents}.
+        radius: Jet radius R.
+
+    Returns:
+        Arrays of shape (N,): nconst; lha = sum pt sqrt(dR/R) / sum pt; width = sum pt dR / sum pt; ptd = sqrt(sum pt^2) / sum pt.
+    """
+    c = jets.constituents
+    total = ak.sum(c.pt, axis=1)
+    distance = delta_r(c.eta, c.phi, jets.eta, jets.phi)
+    shapes = {
+        "nconst": ak.num(c.pt),
+        "lha": ak.sum(c.pt * np.sqrt(distance / radius), axis=1) / total,
+        "width": ak.sum(c.pt * distance, axis=1) / total,
+        "ptd": np.sqrt(ak.sum(c.pt**2, axis=1)) / total,
+    }
+    return {name: ak.to_numpy(x).astype(np.float64) for name, x in shapes.items()}
+
+
+def _cartesian(objects: ak.Array) -> ak.Array:
+    pt, eta, phi, mass = (
+        ak.to_numpy(ak.flatten(objects[name])).astype(np.float64)
+        for name in ("pt", "eta", "phi", "mass")
+    )
+    pz = pt * np.sinh(eta)
+    flat = {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": pz}
+    flat["E"] = np.sqrt(pt**2 + pz**2 + mass**2)
+    counts = ak.num(objects.pt)
+    return ak.zip(
+        {name: ak.unflatten(x, counts) for name, x in flat.items()}, with_name="Momentum4D"
+    )
+
+
+def _polar(momenta: ak.Array, definition: JetDefinition) -> ak.Array:
+    px, py, pz, e = (ak.to_numpy(ak.flatten(momenta[name])) for name in ("px", "py", "pz", "E"))
+    pt = np.hypot(px, py)
+    eta = np.arcsinh(pz / pt)
+    mass = np.sqrt(np.maximum(e**2 - pt**2 - pz**2, 0.0))
+    scale = np.ones_like(pt)
+    if definition.energy_scale is not None:
+        a, b = definition.energy_scale
+        scale = np.sqrt((a - b * np.abs(eta)) ** 2 / pt + 1.0)
+    flat = {"pt": pt * scale, "eta": eta, "phi": np.arctan2(py, px), "mass": mass * scale}
+    counts = ak.num(momenta.px)
+    return ak.zip({name: ak.unflatten(x.astype(np.float32), counts) for name, x in flat.items()})
+
+
+def _pick(values: ak.Array, index: ak.Array) -> ak.Array:
+    """values[event, index[event, jet, constituent]], N * var * var."""
+    per_jet = ak.num(index, axis=2)
+    flat = ak.flatten(values[ak.flatten(index, axis=2)])
+    return ak.unflatten(ak.unflatten(flat, ak.flatten(per_jet)), ak.num(per_jet))
+
+
+def _contains(flag: ak.Array, index: ak.Array) -> ak.Array:
+    """Whether any constituent of a jet has the flag, N * var."""
+    return ak.any(_pick(flag, index), axis=2)

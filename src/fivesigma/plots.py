@@ -1,0 +1,406 @@
+"""The figures of a study: one function a figure, from the records of results.json.
+
+Every function takes the content of results.json (plain dicts and lists) and returns a matplotlib
+Figure that belongs to no window. A study without trainings still gives figures.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import colormaps, rc_context
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+Results = Mapping[str, Any]
+Point = Mapping[str, Any]
+Array = npt.NDArray[np.float64]
+Share = Literal["none", "all", "row"]
+
+STYLE: Any = {
+    "font.size": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e9e9e9",
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 1.8,
+}
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f5539", "#5b4b8a")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+INK, GREY, RED = "#333333", "#9a9a9a", "#b00020"
+GREYS = ("#222222", "#6f6f6f", "#a8a8a8")
+PROCESSES = {"background": "#c3ccd5", "signal": "#d55e00"}
+SHADES = ("#f0c808", "#56b4e9", "#cc79a7", "#009e73")
+INTENSITY = {
+    "linear": "mean transverse momentum per pixel [GeV]",
+    "logarithmic": "mean logarithmic intensity per pixel",
+}
+STRENGTH = "$S/\\sqrt{B}$"
+BEFORE = f"{STRENGTH} before the cut"
+DISCOVERY = 5.0
+FEW = 5
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The middle and the extent of repeated trainings, in the unit of their values."""
+
+    median: float
+    low: float  # 16 % quantile; the smallest value of fewer than FEW
+    high: float  # 84 % quantile; the largest value of fewer than FEW
+
+
+@dataclass(frozen=True)
+class Series:
+    """The trainings of one method, and how every figure draws them."""
+
+    name: str
+    points: tuple[Point, ...]  # records of `points` in results.json
+    supervised: bool  # trained on the truth: a ceiling, not a search
+    style: dict[str, Any]  # matplotlib: color, marker, ls
+
+    @property
+    def label(self) -> str:
+        """The name, with the number of collapsed trainings where there are any."""
+        n = sum(point["collapsed"] for point in self.points)
+        return f"{self.name} ({n} of {len(self.points)} collapsed)" if n else self.name
+
+    def by_strength(self) -> dict[float, list[Point]]:
+        """The trainings at each S/sqrt(B), in ascending order."""
+        strengths = sorted({float(point["s_over_sqrt_b"]) for point in self.points})
+        return {x: [p for p in self.points if p["s_over_sqrt_b"] == x] for x in strengths}
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """The median and the central 68 % of the finite values; the full range of fewer than 5."""
+    x = np.array([v for v in values if np.isfinite(v)], dtype=np.float64)
+    if not x.size:
+        return Spread(np.nan, np.nan, np.nan)
+    low, high = (0, 100) if x.size < FEW else (15.865, 84.135)
+    return Spread(*(float(np.percentile(x, q)) for q in (50, low, high)))
+
+
+def number(value: object, *, otherwise: float = np.nan) -> float:
+    """A number of results.json as a float; `otherwise` for null, NaN and infinities."""
+    x = float(value) if isinstance(value, (int, float)) else np.nan
+    return x if np.isfinite(x) else otherwise
+
+
+def at_cut(point: Point, eps_b: str, key: str) -> float:
+    """A number of the working point `eps_b` (a key of results.json); NaN if there is none.
+
+    A collapsed training without eps_s or z_after counts as 0: dropping it would hide a failure.
+    """
+    failed = point["collapsed"] and key in ("eps_s", "z_after")
+    return number(point["eps_b"].get(eps_b, {}).get(key), otherwise=0.0 if failed else np.nan)
+
+
+def cuts(results: Results) -> list[str]:
+    """The background efficiencies of the working points (keys of results.json), loosest first."""
+    keys = {key for point in results["points"] for key in point["eps_b"]}
+    return sorted(keys, key=float, reverse=True)
+
+
+def series(results: Results) -> list[Series]:
+    """One Series a method, weakly supervised ones first.
+
+    A supervised ceiling takes the colour of the method on the same representation, if there is just
+    one such method, and a grey otherwise.
+    """
+    groups: dict[tuple[bool, str], list[Point]] = {}
+    for point in results["points"]:
+        groups.setdefault((point["label"] == "supervised", point["method"]), []).append(point)
+    weak = [name for ceiling, name in groups if not ceiling]
+    made: list[Series] = []
+    for (ceiling, name), points in sorted(groups.items(), key=lambda item: item[0][0]):
+        kind = points[0].get("representation")
+        pairs = [w for w in weak if groups[False, w][0].get("representation") == kind]
+        i = weak.index(name if not ceiling else pairs[0]) if not ceiling or len(pairs) == 1 else -1
+        style = {
+            "color": GREYS[len(made) % len(GREYS)] if i < 0 else COLOURS[i % len(COLOURS)],
+            "marker": "" if ceiling else MARKERS[i % len(MARKERS)],
+            "ls": (0, (4, 2)) if ceiling else "-",
+        }
+        title = f"{name} (supervised)" if ceiling and "superv" not in name.lower() else name
+        made.append(Series(title, tuple(points), ceiling, style))
+    return made
+
+
+def _strengths(shown: Sequence[Series]) -> list[float]:
+    return sorted({x for one in shown for x in one.by_strength()})
+
+
+def _empty(text: str) -> Figure:
+    figure = Figure(figsize=(7.5, 2.2))
+    figure.text(0.5, 0.5, text, ha="center", va="center", color=GREY, fontsize=13)
+    return figure
+
+
+def _panels(
+    rows: int, columns: int, *, size: tuple[float, float], x: Share = "none", y: Share = "none"
+) -> tuple[Figure, npt.NDArray[Any]]:
+    figure = Figure(figsize=(columns * size[0], rows * size[1]), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, sharex=x, sharey=y)
+
+
+def _line(label: str, **style: object) -> Line2D:
+    look: dict[str, Any] = {"color": INK, **style}
+    return Line2D([], [], label=label, **look)
+
+
+def _legend(figure: Figure, handles: Sequence[Artist], *, side: Literal["lower", "right"]) -> None:
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = max(1, min(len(handles), int(13.5 * figure.get_figwidth() / (longest + 7))))
+    rows = -(-len(handles) // columns) if side == "lower" else len(handles)
+    place: Any = f"outside {side} center"
+    figure.legend(handles=handles, loc=place, ncols=-(-len(handles) // rows))
+
+
+def _spread_handles(shown: Sequence[Series]) -> list[Artist]:
+    """What the methods, bands, faint points and crosses of `_draw_spread` mean."""
+    handles: list[Artist] = [_line(one.label, **one.style) for one in shown]
+    sizes = {len(g) for one in shown if not one.supervised for g in one.by_strength().values()}
+    if sizes and max(sizes) > 1:
+        text = f"range of fewer than {FEW} trainings"
+        if max(sizes) >= FEW:
+            text = "central 68 % of trainings" + f" (range below {FEW})" * (min(sizes) < FEW)
+        handles.append(Patch(color=GREY, alpha=0.35, lw=0, label=text))
+        handles.append(_line("one training", color=GREY, ls="", marker="o", ms=3.5, alpha=0.7))
+    if any(point["collapsed"] for one in shown for point in one.points):
+        handles.append(_line("collapsed training", ls="", marker="x", ms=6.5))
+    return handles
+
+
+def _draw_median(axis: Axes, one: Series, x: Array, values: Sequence[Sequence[float]]) -> None:
+    """The median of each entry of `values` against `x`, with a band if this is no ceiling."""
+    s = [spread(v) for v in values]
+    if one.supervised and len(x) == 1:
+        x, s = np.outer((0.9, 1.1), x).ravel(), s * 2
+    look = one.style | ({"marker": ""} if len(x) > 99 else {})
+    look |= {"mec": "white", "mew": 0.7, "zorder": 4 - one.supervised}
+    axis.plot(x, [a.median for a in s], **look)
+    if not one.supervised:
+        low, high = [a.low for a in s], [a.high for a in s]
+        axis.fill_between(x, low, high, color=look["color"], alpha=0.15, lw=0)
+        axis.vlines(x, low, high, color=look["color"], lw=1.2 if len(x) == 1 else 0)
+
+
+def _draw_spread(axis: Axes, one: Series, value: Callable[[Point], float]) -> None:
+    """A number of the trainings against S/sqrt(B): the median, the band and every training."""
+    groups = one.by_strength()
+    x = np.array(list(groups))
+    _draw_median(axis, one, x, [[value(point) for point in group] for group in groups.values()])
+    dot = {"color": one.style["color"], "ls": ""}
+    for point in one.points:
+        xy = [float(point["s_over_sqrt_b"])], [value(point)]
+        if point["collapsed"]:
+            axis.plot(*xy, marker="x", ms=6.5, mew=1.5, zorder=5, **dot)
+        elif not one.supervised and len(groups[xy[0][0]]) > 1:
+            axis.plot(*xy, marker="o", ms=3.5, mew=0, alpha=0.3, **dot)
+
+
+def _draw_reference(axis: Axes, results: Results, numbers: Mapping[str, Any]) -> Artist:
+    reference = results["reference"]
+    x = numbers.get("s_over_sqrt_b", reference["s_over_sqrt_b"])
+    mean, std = (np.array(numbers[key], dtype=float) for key in ("mean", "std"))
+    axis.plot(x, mean, color=GREY, lw=1.3, marker="." if len(x) == 1 else "", zorder=1)
+    look = {"color": GREY, "alpha": 0.4, "lw": 0, "zorder": 1, "label": reference["label"]}
+    return axis.fill_between(x, mean - std, mean + std, **look)
+
+
+@rc_context(STYLE)
+def significance(results: Results) -> Figure:
+    """Z_A after the cut against S/sqrt(B) before it, one panel a background efficiency."""
+    shown, keys = series(results), cuts(results)
+    if not keys:
+        return _empty("no trainings")
+    size = (max(4.3, 6.5 / len(keys)), 4.6)
+    figure, axes = _panels(1, len(keys), size=size, x="all", y="all")
+    published, drawn = (results.get("reference") or {}).get("z_after", {}), []
+    x = np.array(_strengths(shown))
+    dense = np.linspace(0, x[-1], 200)
+    for axis, key in zip(axes.flat, keys, strict=True):
+        for one in shown:
+            _draw_spread(axis, one, partial(at_cut, eps_b=key, key="z_after"))
+        if key in published:
+            drawn = [_draw_reference(axis, results, published[key])]
+        before = [(p["s_over_sqrt_b"], at_cut(p, key, "z_before")) for p in results["points"]]
+        z = [spread([b for a, b in before if a == strength]).median for strength in x]
+        axis.plot(dense, np.interp(dense, [0, *x], [0, *z]), color=INK, ls=":", lw=1.3, zorder=2)
+        axis.axhline(DISCOVERY, color=RED, lw=1.1, zorder=2)
+        axis.set(title=f"$\\varepsilon_B$ = {100 * float(key):g} %", xlabel=BEFORE)
+    axes[0, 0].set_ylabel("significance after the cut $Z_A$")
+    _root_axes(axes[0, 0], x, max(axis.dataLim.y1 for axis in axes.flat))
+    handles = _spread_handles(shown) + drawn + [_line("no cut: after = before", ls=":", lw=1.3)]
+    _legend(figure, [*handles, _line("5σ", color=RED, lw=1.1)], side="lower")
+    return figure
+
+
+def _root_axes(axis: Axes, x: Array, top: float) -> None:
+    """Both axes in square roots: 5 stays readable beside a ceiling of 50, the diagonal straight."""
+    roots, top = (lambda z: np.sqrt(np.maximum(z, 0)), np.square), max(top, 6)
+    axis.set_xscale("function", functions=roots)
+    axis.set_yscale("function", functions=roots)
+    axis.set(xlim=(0.75 * x[0], (1.1 if len(x) > 1 else 1.4) * x[-1] or 1), ylim=(0, 1.1 * top))
+    axis.set_yticks([z for z in (0, 1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200) if z <= top])
+    axis.set_xticks(x, [f"{a:g}" for a in x])
+
+
+@rc_context(STYLE)
+def auc(results: Results) -> Figure:
+    """AUC in the signal region against S/sqrt(B), with its spread over repeats."""
+    shown = series(results)
+    if not shown:
+        return _empty("no trainings")
+    figure, ((axis,),) = _panels(1, 1, size=(11, 4.6))
+    for one in shown:
+        _draw_spread(axis, one, lambda point: number(point["auc"]))
+    published = (results.get("reference") or {}).get("auc")
+    drawn = [_draw_reference(axis, results, published)] if published else []
+    axis.axhline(0.5, color=INK, ls=":", lw=1.3)
+    axis.set(xlabel=BEFORE, ylabel="AUC in the signal region")
+    handles = [*_spread_handles(shown), *drawn, _line("no discrimination", ls=":")]
+    _legend(figure, handles, side="right")
+    return figure
+
+
+@rc_context(STYLE)
+def roc_curves(results: Results) -> Figure:
+    """eps_s and the gain eps_s / sqrt(eps_b) against eps_b, at up to three values of S/sqrt(B).
+
+    Curves start where ten background test events are left.
+    """
+    shown = [one for one in series(results) if any(p.get("roc") for p in one.points)]
+    if not shown:
+        return _empty("no trainings")
+    every = [x for x in _strengths(shown) if x > 0] or [0.0]
+    chosen = sorted({every[0], every[len(every) // 2], every[-1]})
+    n = spread([number(p.get("n_test_background")) for one in shown for p in one.points]).median
+    grid = np.geomspace(max(1e-4, min(0.1, 10 / n)) if n > 0 else 1e-3, 1, 300)
+    size = (max(3.9, 7.4 / len(chosen)), 2.9)
+    figure, axes = _panels(2, len(chosen), size=size, x="all", y="row")
+    for column, strength in zip(axes.T, chosen, strict=True):
+        column[0].set_title(f"{STRENGTH} = {strength:g}")
+        column[1].set_xlabel("background efficiency $\\varepsilon_B$")
+        for axis, power in zip(column, (0.0, 0.5), strict=True):
+            axis.plot(grid, grid ** (1 - power), color=INK, ls=":", lw=1.3)
+            for one in shown:
+                group = [p["roc"] for p in one.by_strength().get(strength, []) if p.get("roc")]
+                if group:
+                    curves = [np.interp(grid, r["eps_b"], r["eps_s"]) / grid**power for r in group]
+                    _draw_median(axis, one, grid, np.array(curves).T.tolist())
+            axis.set(xscale="log", ylim=(0, 1.02 if not power else None))
+    axes[0, 0].set_ylabel("signal efficiency $\\varepsilon_S$")
+    axes[1, 0].set_ylabel("gain $\\varepsilon_S/\\sqrt{\\varepsilon_B}$")
+    bands = [handle for handle in _spread_handles(shown) if isinstance(handle, Patch)]
+    handles = [*(_line(one.label, **one.style | {"marker": ""}) for one in shown), *bands]
+    _legend(figure, [*handles, _line("no discrimination", ls=":")], side="lower")
+    return figure
+
+
+@rc_context(STYLE)
+def learning_curves(results: Results) -> Figure:
+    """Training and validation loss by epoch, one panel a method, every training a line."""
+    shown = [one for one in series(results) if any(p.get("train_loss") for p in one.points)]
+    if not shown:
+        return _empty("no trainings")
+    columns = 2 if len(shown) == 4 else min(3, len(shown))
+    size = (max(4.3, 8 / columns), 3.3)
+    figure, axes = _panels(-(-len(shown) // columns), columns, size=size)
+    strengths = _strengths(shown)
+    scale = np.linspace(0, 0.88, len(strengths))
+    colours = dict(zip(strengths, colormaps["viridis"](scale), strict=True))
+    for axis, one in zip(axes.flat, shown, strict=False):
+        alpha = max(0.3, min(1.0, 8 / len(one.points)))
+        for point in one.points:
+            colour = colours[float(point["s_over_sqrt_b"])]
+            for key, dashes in (("train", ":"), ("validation", "-")):
+                loss = point.get(f"{key}_loss") or []
+                look = {"marker": "." if len(loss) == 1 else "", "alpha": alpha, "lw": 1.1}
+                axis.plot(range(1, len(loss) + 1), loss, color=colour, ls=dashes, **look)
+        axis.set(title=one.label, xlabel="epoch", ylabel="loss")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    for axis in axes.flat[len(shown) :]:
+        axis.set_axis_off()
+    handles = [_line("validation", lw=1.1), _line("training", lw=1.1, ls=":")]
+    handles += [_line(f"{STRENGTH} = {x:g}", color=colour) for x, colour in colours.items()]
+    _legend(figure, handles, side="lower")
+    return figure
+
+
+@rc_context(STYLE)
+def mass_spectrum(results: Results) -> Figure:
+    """Expected events in bins of m_jj [GeV] at the luminosity, with the regions shaded."""
+    m = results.get("m_jj")
+    if not m:
+        return _empty("no mass spectrum")
+    figure, ((axis,),) = _panels(1, 1, size=(9.5, 4.6))
+    edges = np.array(m["edges_gev"], dtype=float)
+    drawn: list[float] = []
+    for process, colour in PROCESSES.items():
+        n, scale = np.array(m[process], dtype=float), m.get(f"{process}_scale") or 1.0
+        fill, up, down = process == "background", n + np.sqrt(n), n - np.sqrt(n)
+        axis.stairs(n * scale, edges, label=process, fill=fill, color=colour, lw=1.8)
+        band = {"fill": True, "color": INK if fill else colour, "alpha": 0.25, "lw": 0}
+        axis.stairs(up * scale, edges, baseline=down * scale, **band)
+        drawn.extend(n[n > 0] * scale)
+    for (name, spans), colour in zip((results.get("regions") or {}).items(), SHADES, strict=False):
+        for i, (low, high) in enumerate(spans):
+            text = None if i else name.replace("_", " ")
+            axis.axvspan(low, high, color=colour, alpha=0.18, lw=0, label=text)
+    if drawn:
+        axis.set(yscale="log", ylim=(max(min(drawn) / 2, max(drawn) / 1e6), 2 * max(drawn)))
+    width = np.diff(edges)
+    unit = f"{width[0]:g} GeV" if np.allclose(width, width[0]) else "bin"
+    at = f" at {results['luminosity_fb']:g} fb$^{{-1}}$" if results.get("luminosity_fb") else ""
+    axis.set(xlabel="$m_{jj}$ [GeV]", ylabel=f"events / {unit}{at}", xlim=edges[[0, -1]])
+    _legend(figure, axis.get_legend_handles_labels()[0], side="right")
+    return figure
+
+
+@rc_context(STYLE)
+def average_images(results: Results) -> Figure:
+    """Mean image of each jet of signal and background; one colour scale a kind of intensity."""
+    kinds = results.get("average_images") or {}
+    if not kinds:
+        return _empty("no average images")
+    figure, axes = _panels(2, 2 * len(kinds), size=(2.7, 3.1), x="all", y="all")
+    for k, (kind, images) in enumerate(kinds.items()):
+        block = axes[:, 2 * k : 2 * k + 2]
+        stack = np.array([images["signal"], images["background"]], dtype=float)
+        cmap, top, hit = colormaps["magma"], float(stack.max()) or 1.0, stack[stack > 0]
+        log = LogNorm(max(hit.min(), 1e-5 * top), top) if kind == "linear" and hit.size else None
+        look = {"norm": log or Normalize(0, top), "cmap": cmap.with_extremes(bad=cmap(0.0))}
+        for (row, jet), axis in np.ndenumerate(block):
+            # The images are eta by phi, matplotlib draws rows upwards.
+            shown = axis.imshow(stack[row, jet].T, origin="lower", extent=(-1, 1, -1, 1), **look)
+            process, place = ("signal", "background")[row], ("leading", "subleading")[jet]
+            axis.grid(visible=False)
+            axis.set_title(f"{process}, {place} jet", fontsize=10)
+        label = INTENSITY.get(kind, f"mean {kind} intensity per pixel")
+        figure.colorbar(shown, ax=block, location="bottom", label=label, shrink=0.9, aspect=35)
+        for axis in block[-1]:
+            axis.set(xlabel="$\\Delta\\eta$", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+    for axis in axes[:, 0]:
+        axis.set_ylabel("$\\Delta\\phi$")
+    return figure
+
+
+FIGURES: dict[str, Callable[[Results], Figure]] = {
+    "significance": significance,
+    "auc": auc,
+    "roc_curves": roc_curves,
+    "learning_curves": learning_curves,
+    "mass_spectrum": mass_spectrum,
+    "average_images": average_images,
+}
