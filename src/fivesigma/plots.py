@@ -1,7 +1,6 @@
 """The figures of a study: one function a figure, from the records of results.json.
 
-Every function takes the content of results.json (plain dicts and lists) and returns a matplotlib
-Figure that belongs to no window. A study without trainings still gives figures.
+Each takes the content of results.json, even without trainings, and opens no window.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,6 @@ STYLE: Any = {
     "font.size": 10.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.axisbelow": True,
     "axes.grid": True,
     "grid.color": "#e9e9e9",
     "legend.frameon": False,
@@ -107,15 +105,13 @@ def at_cut(point: Point, eps_b: str, key: str) -> float:
 
 def cuts(results: Results) -> list[str]:
     """The background efficiencies of the working points (keys of results.json), loosest first."""
-    keys = {key for point in results["points"] for key in point["eps_b"]}
-    return sorted(keys, key=float, reverse=True)
+    return sorted({k for p in results["points"] for k in p["eps_b"]}, key=float, reverse=True)
 
 
 def series(results: Results) -> list[Series]:
     """One Series a method, weakly supervised ones first.
 
-    A supervised ceiling takes the colour of the method on the same representation, if there is just
-    one such method, and a grey otherwise.
+    A ceiling takes the colour of the only method on its representation, or else a grey.
     """
     groups: dict[tuple[bool, str], list[Point]] = {}
     for point in results["points"]:
@@ -160,10 +156,9 @@ def _line(label: str, **style: object) -> Line2D:
 
 def _legend(figure: Figure, handles: Sequence[Artist], *, side: Literal["lower", "right"]) -> None:
     longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = max(1, min(len(handles), int(13.5 * figure.get_figwidth() / (longest + 7))))
-    rows = -(-len(handles) // columns) if side == "lower" else len(handles)
+    columns = int(13.5 * figure.get_figwidth() / (longest + 7)) if side == "lower" else 1
     place: Any = f"outside {side} center"
-    figure.legend(handles=handles, loc=place, ncols=-(-len(handles) // rows))
+    figure.legend(handles=handles, loc=place, ncols=max(1, columns))
 
 
 def _spread_handles(shown: Sequence[Series]) -> list[Artist]:
@@ -171,9 +166,8 @@ def _spread_handles(shown: Sequence[Series]) -> list[Artist]:
     handles: list[Artist] = [_line(one.label, **one.style) for one in shown]
     sizes = {len(g) for one in shown if not one.supervised for g in one.by_strength().values()}
     if sizes and max(sizes) > 1:
-        text = f"range of fewer than {FEW} trainings"
-        if max(sizes) >= FEW:
-            text = "central 68 % of trainings" + f" (range below {FEW})" * (min(sizes) < FEW)
+        mixed = f" (range below {FEW})" if min(sizes) < FEW else ""
+        text = f"central 68 % of trainings{mixed}" if max(sizes) >= FEW else "range of trainings"
         handles.append(Patch(color=GREY, alpha=0.35, lw=0, label=text))
         handles.append(_line("one training", color=GREY, ls="", marker="o", ms=3.5, alpha=0.7))
     if any(point["collapsed"] for one in shown for point in one.points):
@@ -224,8 +218,7 @@ def significance(results: Results) -> Figure:
     shown, keys = series(results), cuts(results)
     if not keys:
         return _empty("no trainings")
-    size = (max(4.3, 6.5 / len(keys)), 4.6)
-    figure, axes = _panels(1, len(keys), size=size, x="all", y="all")
+    figure, axes = _panels(1, len(keys), size=(max(4.3, 6.5 / len(keys)), 4.6), x="all", y="all")
     published, drawn = (results.get("reference") or {}).get("z_after", {}), []
     x = np.array(_strengths(shown))
     dense = np.linspace(0, x[-1], 200)
@@ -287,8 +280,9 @@ def roc_curves(results: Results) -> Figure:
     chosen = sorted({every[0], every[len(every) // 2], every[-1]})
     n = spread([number(p.get("n_test_background")) for one in shown for p in one.points]).median
     grid = np.geomspace(max(1e-4, min(0.1, 10 / n)) if n > 0 else 1e-3, 1, 300)
-    size = (max(3.9, 7.4 / len(chosen)), 2.9)
-    figure, axes = _panels(2, len(chosen), size=size, x="all", y="row")
+    figure, axes = _panels(
+        2, len(chosen), size=(max(3.9, 7.4 / len(chosen)), 2.9), x="all", y="row"
+    )
     for column, strength in zip(axes.T, chosen, strict=True):
         column[0].set_title(f"{STRENGTH} = {strength:g}")
         column[1].set_xlabel("background efficiency $\\varepsilon_B$")
@@ -315,11 +309,11 @@ def learning_curves(results: Results) -> Figure:
     if not shown:
         return _empty("no trainings")
     columns = 2 if len(shown) == 4 else min(3, len(shown))
-    size = (max(4.3, 8 / columns), 3.3)
-    figure, axes = _panels(-(-len(shown) // columns), columns, size=size)
+    rows = -(-len(shown) // columns)
+    figure, axes = _panels(rows, columns, size=(max(4.3, 8 / columns), 3.3))
     strengths = _strengths(shown)
-    scale = np.linspace(0, 0.88, len(strengths))
-    colours = dict(zip(strengths, colormaps["viridis"](scale), strict=True))
+    hues = colormaps["viridis"](np.linspace(0, 0.88, len(strengths)))
+    colours = dict(zip(strengths, hues, strict=True))
     for axis, one in zip(axes.flat, shown, strict=False):
         alpha = max(0.3, min(1.0, 8 / len(one.points)))
         for point in one.points:
@@ -362,8 +356,8 @@ def mass_spectrum(results: Results) -> Figure:
         axis.set(yscale="log", ylim=(max(min(drawn) / 2, max(drawn) / 1e6), 2 * max(drawn)))
     width = np.diff(edges)
     unit = f"{width[0]:g} GeV" if np.allclose(width, width[0]) else "bin"
-    at = f" at {results['luminosity_fb']:g} fb$^{{-1}}$" if results.get("luminosity_fb") else ""
-    axis.set(xlabel="$m_{jj}$ [GeV]", ylabel=f"events / {unit}{at}", xlim=edges[[0, -1]])
+    axis.set(xlabel="$m_{jj}$ [GeV]", xlim=edges[[0, -1]])
+    axis.set_ylabel(f"events / {unit} at {results['luminosity_fb']:g} fb$^{{-1}}$")
     _legend(figure, axis.get_legend_handles_labels()[0], side="right")
     return figure
 

@@ -194,7 +194,12 @@ def _dark(code: int) -> int:
     return (4_900_000 + abs(code)) * (1 if code > 0 else -1)
 
 
-VETOES: dict[str, ShowerVeto | None] = {"none": None, "dijet": None}
+VETOES: dict[str, ShowerVeto | None] = {
+    "none": None,
+    "dijet": ShowerVeto(
+        scale=20.0, radius=0.8, pt_min=680.0, eta_max=2.1, mass_min=4150.0, mass_max=7000.0
+    ),
+}
 
 HIDDEN_VALLEY = Benchmark(
     name="hidden_valley",

@@ -44,7 +44,7 @@ Floats = NDArray[np.float32]
 _CHUNK = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Constituents:
     """The constituents of J jets in flat arrays of length M = Σ counts, jet after jet."""
 
@@ -70,7 +70,8 @@ class JetImages:
     half_width: float = 1.0
     """w, half of the side of the image, in η and in rad."""
     intensity: Intensity = "linear"
-    """`linear`: summed pT [GeV], as in the papers; `logarithmic`: ln(1 + 1000 pT / pT_jet)."""
+    """`linear`: summed pT [GeV], as in the papers; `logarithmic`: ln(1 + 1000 pT / pT_jet), with
+    pT_jet the scalar sum over the constituents, so that the jet energy scale drops out."""
 
     def __post_init__(self) -> None:
         _check(self.pixels, self.half_width, self.intensity)

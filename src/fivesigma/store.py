@@ -1,0 +1,263 @@
+"""Content-addressed samples on disk: ask for N events, missing shards are made.
+
+A sample lies in a folder named by the hash of everything that made it (process, detector, jets, selection, seed, generator version). It
+is a set of Parquet shards of equally many generated events, each with its own seed, so the events do not depend on how many workers make
+them, and asking for more adds shards. A shard carries its own record (cutflow, cross section, seed) and is written to a temporary
+name and renamed: what has a shard's name is whole.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import pyarrow.parquet as pq
+
+from .detector import Detector, NoDetector, respond
+from .events import Process, generate, generator_version
+from .jets import JetDefinition, cluster
+from .selection import CutflowRow, Selection, combine
+
+__all__ = ["Recipe", "Sample", "default_folder", "make", "open_sample"]
+
+FORMAT = 1
+SEEDS_PER_SAMPLE = 10_000
+RECORD = b"fivesigma"
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what the events of a sample are."""
+
+    process: Process
+    """What is generated."""
+    detector: Detector | NoDetector
+    """Response."""
+    jets: JetDefinition
+    """Clustering."""
+    selection: Selection
+    """Cuts; only events that pass are kept."""
+    seed: int = 1
+    """Shard i has Pythia seed 10 000 seed + i + 1."""
+    shard_events: int = 1000
+    """Generated events in a shard."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 90_000:
+            raise ValueError(f"expected a seed from 0 to 89999; got {self.seed}")
+
+    @property
+    def hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields, the generator version and the file format."""
+        made_of = dataclasses.asdict(self) | {"generator": generator_version(), "format": FORMAT}
+        if self.process.lhe is not None:
+            made_of["process"]["lhe"] = hashlib.sha256(self.process.lhe.read_bytes()).hexdigest()
+        text = json.dumps(made_of, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample on disk."""
+
+    folder: Path
+    """Where its shards lie."""
+    shards: tuple[Path, ...]
+    """Its files, in order."""
+    records: tuple[dict[str, Any], ...]
+    """What each shard says of itself."""
+
+    @property
+    def n_generated(self) -> int:
+        """Events before the selection."""
+        return sum(record["n_generated"] for record in self.records)
+
+    @property
+    def n_selected(self) -> int:
+        """Events after the selection."""
+        return sum(record["n_selected"] for record in self.records)
+
+    @property
+    def cutflow(self) -> tuple[CutflowRow, ...]:
+        """Cutflow of all shards together."""
+        return combine(
+            [[CutflowRow(cut, count, r["n_generated"]) for cut, count in r["cutflow"]] for r in self.records]
+        )
+
+    @property
+    def cross_section_fb(self) -> tuple[float, float]:
+        """Cross section of the process and its error, the mean of the shards [fb]."""
+        n = len(self.records)
+        mean = sum(r["cross_section_fb"] for r in self.records) / n
+        return mean, sum(r["cross_section_error_fb"] ** 2 for r in self.records) ** 0.5 / n
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[ak.Array]:
+        """Selected events shard by shard: {m_jj, jets: 2 * {pt, eta, phi, mass, constituents}}.
+
+        Raises:
+            ValueError: A shard whose pages do not match their checksums.
+        """
+        for shard in self.shards:
+            try:
+                table = pq.read_table(shard, columns=columns, page_checksum_verification=True)
+                yield ak.from_arrow(table)
+            except OSError as error:
+                raise ValueError(f"expected a whole shard; got {shard} ({error}); delete it and make it again") from error
+
+    def summary(self) -> dict[str, Any]:
+        """Provenance for a report."""
+        value, error = self.cross_section_fb
+        first = self.records[0]
+        return {
+            "hash": self.folder.name,
+            "process": first["process"],
+            "generator": first["generator"],
+            "seed": first["sample_seed"],
+            "cross_section_fb": value,
+            "cross_section_error_fb": error,
+            "cross_section": first["cross_section"],
+            "n_generated": self.n_generated,
+            "n_kept": self.n_selected,
+            "cutflow": [
+                {"cut": row.cut, "count": row.count, "efficiency": row.efficiency, "error": row.error}
+                for row in self.cutflow
+            ],
+        }
+
+
+def default_folder() -> Path:
+    """$FIVESIGMA_STORE, or ~/.cache/fivesigma."""
+    return Path(os.environ.get("FIVESIGMA_STORE", "~/.cache/fivesigma")).expanduser()
+
+
+def open_sample(recipe: Recipe, n: int, *, folder: Path) -> Sample:
+    """The first n generated events of a sample, which must all be on disk.
+
+    Raises:
+        ValueError: Missing or broken shards.
+    """
+    wanted = _shards(recipe, n, folder)
+    records = [_record(path) for path in wanted]
+    missing = sum(record is None for record in records)
+    if missing:
+        raise ValueError(f"expected {len(wanted)} shards in {folder / recipe.hash}; got {len(wanted) - missing}")
+    whole = [(path, r) for path, r in zip(wanted, records, strict=True) if r is not None and r["n_generated"]]
+    return Sample(folder / recipe.hash, tuple(p for p, _ in whole), tuple(r for _, r in whole))
+
+
+def make(recipe: Recipe, n: int, *, folder: Path, workers: int = 0, progress: Progress | None = None) -> Sample:
+    """Make what is missing of the first n generated events, and open them.
+
+    Args:
+        recipe: What to make.
+        n: Number of generated events; rounded up to whole shards.
+        folder: Store.
+        workers: Processes; 0 for one per core. The events do not depend on it.
+        progress: Called with (shards done, shards wanted).
+
+    Raises:
+        ValueError: n < 1, or an event file with fewer events.
+        OSError: No space or permission to write.
+    """
+    if n < 1:
+        raise ValueError(f"expected a number of events >= 1; got {n}")
+    wanted = _shards(recipe, n, folder)
+    (folder / recipe.hash).mkdir(parents=True, exist_ok=True)
+    todo = [i for i, path in enumerate(wanted) if _record(path) is None]
+    report = progress or (lambda done, total: None)
+    report(len(wanted) - len(todo), len(wanted))
+    if todo:
+        _run(recipe, todo, wanted, workers=workers or os.cpu_count() or 1, report=report)
+    sample = open_sample(recipe, n, folder=folder)
+    if sample.n_generated < n:
+        raise ValueError(f"expected {n} events in {recipe.process.lhe}; got {sample.n_generated}")
+    return sample
+
+
+def _shards(recipe: Recipe, n: int, folder: Path) -> list[Path]:
+    number = math.ceil(n / recipe.shard_events)
+    if number > SEEDS_PER_SAMPLE:
+        raise ValueError(f"expected at most {SEEDS_PER_SAMPLE * recipe.shard_events} events; got {n}")
+    return [folder / recipe.hash / f"shard-{i:05d}.parquet" for i in range(number)]
+
+
+def _record(path: Path) -> dict[str, Any] | None:
+    """What a shard says of itself; None if there is none, or it is not whole."""
+    try:
+        metadata = pq.read_schema(path).metadata
+        return dict(json.loads(metadata[RECORD]))
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _run(recipe: Recipe, todo: list[int], wanted: list[Path], *, workers: int, report: Progress) -> None:
+    done = len(wanted) - len(todo)
+    workers = min(workers, len(todo))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _leave_with_parent, (os.getpid(),))
+    try:
+        jobs: list[Future[None]] = [pool.submit(_make_shard, recipe, i, wanted[i]) for i in todo]
+        for job in as_completed(jobs):
+            job.result()
+            done += 1
+            report(done, len(wanted))
+    except BrokenProcessPool as error:
+        raise OSError("a worker was killed (out of memory?); what is made is kept, run again to go on") from error
+    finally:
+        for process in list((pool._processes or {}).values()):  # no public way to stop a running shard
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_with_parent(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _make_shard(recipe: Recipe, index: int, path: Path) -> None:
+    seed = SEEDS_PER_SAMPLE * recipe.seed + index + 1
+    start = time.perf_counter()
+    events = generate(recipe.process, recipe.shard_events, seed=seed, skip=index * recipe.shard_events)
+    generated = time.perf_counter()
+    seen = respond(events, recipe.detector, seed=seed)
+    selected = recipe.selection(cluster(seen, recipe.jets))
+    record = events.provenance | {
+        "cross_section": recipe.process.cross_section,
+        "cross_section_fb": events.cross_section_fb,
+        "cross_section_error_fb": events.cross_section_error_fb,
+        "sample_seed": recipe.seed,
+        "n_generated": len(events),
+        "n_selected": len(selected.events),
+        "cutflow": [[row.cut, row.count] for row in selected.cutflow],
+        "seconds": {"generation": generated - start, "response": time.perf_counter() - generated},
+    }
+    _write(selected.events, record, path)
+
+
+def _write(events: ak.Array, record: dict[str, Any], path: Path) -> None:
+    table = ak.to_arrow_table(events, extensionarray=False)
+    table = table.replace_schema_metadata({RECORD: json.dumps(record).encode()})
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
