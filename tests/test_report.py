@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
 from fivesigma.plots import FIGURES, at_cut, cuts, series, spread
 from fivesigma.report import load_results, write_report
-from matplotlib.figure import Figure
 
 STRENGTHS = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0)
 CUTS = {"0.1": 0.1, "0.01": 0.01, "0.001": 0.001}
@@ -22,7 +24,7 @@ def asimov(s, b):
     return float(np.sqrt(2 * ((s + b) * np.log1p(s / b) - s)))
 
 
-def training(method, label, strength, repeat, rng, collapsed=False):
+def training(method, label, strength, repeat, rng, *, collapsed=False):
     power = 0.1 if label == "supervised" else 0.12 + 0.88 / (1 + (strength / 2.5) ** 3)
     power = 1.0 if collapsed else min(1.0, power * rng.uniform(0.9, 1.1))
     b, s, epochs = 18922, strength * np.sqrt(18922), int(rng.integers(8, 20))
@@ -67,7 +69,12 @@ def cutflow(n):
     names = ("all", "n_jets >= 2", "pT > 750 GeV", "|eta| < 2", "4400 < m_jj < 5800 GeV")
     counts = [int(n * f) for f in (1, 0.99, 0.5, 0.3, 0.1)]
     return [
-        {"cut": cut, "count": c, "efficiency": c / n, "error": float(np.sqrt(c / n * (1 - c / n) / n))}
+        {
+            "cut": cut,
+            "count": c,
+            "efficiency": c / n,
+            "error": float(np.sqrt(c / n * (1 - c / n) / n)),
+        }
         for cut, c in zip(names, counts, strict=True)
     ]
 
@@ -75,7 +82,9 @@ def cutflow(n):
 def image(width, rng):
     x = (np.arange(25) + 0.5) / 12.5 - 1
     r2 = x[:, None] ** 2 + x[None, :] ** 2
-    return (300 * np.exp(-np.sqrt(r2) / width) * rng.uniform(0.8, 1.2, r2.shape) * (r2 < 1.2)).tolist()
+    return (
+        300 * np.exp(-np.sqrt(r2) / width) * rng.uniform(0.8, 1.2, r2.shape) * (r2 < 1.2)
+    ).tolist()
 
 
 def fabricated(methods=("CWoLa, linear", "CWoLa, logarithmic"), strengths=STRENGTHS, repeats=6):
@@ -86,7 +95,7 @@ def fabricated(methods=("CWoLa, linear", "CWoLa, logarithmic"), strengths=STRENG
         for strength in strengths:
             for repeat in range(repeats):
                 dead = repeat == 0 and strength < 3
-                points.append(training(method, "cwola", strength, repeat, rng, dead))
+                points.append(training(method, "cwola", strength, repeat, rng, collapsed=dead))
             ceiling = method.replace("CWoLa", "supervised")
             points.append(training(ceiling, "supervised", strength, 0, rng))
     reach = {
@@ -170,3 +179,262 @@ def fabricated(methods=("CWoLa, linear", "CWoLa, logarithmic"), strengths=STRENG
             "Two trainings collapsed.",
         ],
     }
+
+
+def nothing():
+    empty = fabricated(methods=(), repeats=0) | {"points": [], "reach": {}}
+    del empty["reference"], empty["m_jj"], empty["average_images"]
+    return empty
+
+
+def all_collapsed():
+    results = fabricated(methods=("CWoLa, linear",), strengths=(2.0, 4.0), repeats=2)
+    for point in results["points"]:
+        point |= {"collapsed": True, "auc": None, "roc": None, "train_loss": []}
+        for cut in point["eps_b"].values():
+            cut |= {"eps_s": None, "z_after": None, "threshold": None}
+    return results
+
+
+def without_reference():
+    results = fabricated(methods=("CWoLa, linear",), strengths=(3.0, 0.0), repeats=2)
+    return results | {"reference": None}
+
+
+RESULTS = {
+    "full": fabricated,
+    "one training": lambda: fabricated(
+        methods=("CWoLa, linear", "transfer, linear"), strengths=(3.0,), repeats=1
+    ),
+    "nothing": nothing,
+    "all collapsed": all_collapsed,
+    "without reference": without_reference,
+}
+
+
+def save(results, folder):
+    (folder / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    folder = save(fabricated(), tmp_path_factory.mktemp("study"))
+    return folder, write_report(folder).read_text(encoding="utf-8")
+
+
+def axes_of(figure):
+    return [axis for axis in figure.axes if axis.get_label() != "<colorbar>"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("case", [case for case in RESULTS if case != "full"])
+def test_every_figure_can_be_drawn_from_every_study(case, name):
+    results = RESULTS[case]()
+    before = copy.deepcopy(results)
+    figure = FIGURES[name](results)
+    assert isinstance(figure, Figure)
+    figure.canvas.draw()
+    assert results == before
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_leaves_the_figure(name):
+    figure = FIGURES[name](fabricated())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    for artist in (
+        *figure.legends,
+        *(a for axis in figure.axes for a in (axis.title, axis.xaxis.label)),
+    ):
+        box = artist.get_window_extent(renderer)
+        assert box.width == 0 or (box.x0 >= -1 and box.x1 <= figure.bbox.x1 + 1)
+        assert box.height == 0 or (box.y0 >= -1 and box.y1 <= figure.bbox.y1 + 1)
+
+
+def test_axes_carry_units():
+    results = fabricated()
+    figure = FIGURES["mass_spectrum"](results)
+    (axis,) = figure.axes
+    n = 0.05 * sum(results["m_jj"]["signal"])
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts[1:] == [f"signal, {n:,.0f} events", "signal region", "sideband"]
+    assert axis.get_xlabel() == "$m_{jj}$ [GeV]"
+    assert axis.get_ylabel() == "events / 50 GeV at 139 fb$^{-1}$"
+    labels = [axis.get_xlabel() for axis in FIGURES["average_images"](results).axes]
+    assert "mean transverse momentum per pixel [GeV]" in labels
+
+
+def test_significance_draws_medians_of_each_cut():
+    results = fabricated(methods=("CWoLa, linear",), strengths=(3.0, 5.0), repeats=6)
+    panels = axes_of(FIGURES["significance"](results))
+    assert len(panels) == len(CUTS)
+    for panel, key in zip(panels, cuts(results), strict=True):
+        weak = [p for p in results["points"] if p["label"] == "cwola"]
+        expected = [
+            np.median([at_cut(p, key, "z_after") for p in weak if p["s_over_sqrt_b"] == s])
+            for s in (3.0, 5.0)
+        ]
+        drawn = [line.get_ydata() for line in panel.lines if len(line.get_xdata()) == 2]
+        assert any(np.allclose(y, expected) for y in drawn)
+
+
+def test_significance_says_how_many_collapsed():
+    figure = FIGURES["significance"](fabricated())
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "CWoLa, linear (2 of 36 collapsed)" in texts
+    assert "collapsed training" in texts
+    assert "central 68 % of trainings" in texts
+
+
+def test_a_figure_of_few_repeats_says_that_its_band_is_a_range():
+    figure = FIGURES["auc"](without_reference())
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "range of trainings" in texts
+    assert not any("published" in text for text in texts)
+
+
+def test_colours_belong_to_methods():
+    one, other, ceiling, other_ceiling = series(fabricated())
+    assert one.style["color"] != other.style["color"]
+    assert ceiling.supervised
+    assert ceiling.style["color"] == one.style["color"]
+    assert other_ceiling.style["color"] == other.style["color"]
+
+
+def test_ceilings_of_a_shared_representation_are_grey():
+    methods = series(RESULTS["one training"]())
+    colours = [one.style["color"] for one in methods]
+    assert len(set(colours)) == 4
+    assert [one.name for one in methods][2:] == [
+        "supervised, linear",
+        "transfer, linear (supervised)",
+    ]
+
+
+def test_a_ceiling_at_every_strength_is_one_training():
+    results = fabricated(methods=("CWoLa, linear",), repeats=1)
+    first = next(p for p in results["points"] if p["label"] == "supervised")
+    for point in results["points"]:
+        if point["label"] == "supervised":
+            point |= {"auc": first["auc"], "seed": first["seed"]}
+    assert [len(one.runs) for one in series(results)] == [6, 1]
+
+
+def test_spread_is_the_range_of_few_and_the_central_68_percent_of_many():
+    few = spread([3.0, 1.0, 2.0, np.nan])
+    assert (few.median, few.low, few.high) == (2, 1, 3)
+    many = spread(list(range(101)))
+    assert many.median == 50
+    assert many.low == pytest.approx(15.865)
+    assert many.high == pytest.approx(84.135)
+    assert np.isnan(spread([]).median)
+
+
+def test_a_collapsed_training_counts_as_no_signal():
+    (one, _) = series(all_collapsed())
+    assert [at_cut(p, "0.01", "z_after") for p in one.points] == [0] * 4
+    assert np.isnan(at_cut(one.points[0], "0.01", "threshold"))
+    assert np.isnan(at_cut(one.points[0], "0.5", "z_before"))
+
+
+def test_report_holds_the_numbers_of_results(full):
+    _, html = full
+    for text in ("2.81", "2.61 – 3.13", "3.46", "3.10 – &gt; 7", "&gt; 7", "&lt; 1", "18,922"):
+        assert text in html
+    for text in ("ab12cd34", "sic0ffee12", "bac0ffee12", "8.317.2", "2025-05-04", "12.30 ± 0.12"):
+        assert text in html
+    assert "published (FY, 25 × 25, mean ± std of 10 trainings)" in html
+    assert "2.98" in html
+    assert "n_jets &gt;= 2" in html
+    assert "0.99000 ± 0.00031" in html
+    for sentence in fabricated()["summary"]:
+        assert sentence in html
+
+
+def test_report_is_self_contained(full):
+    folder, html = full
+    assert html.count('src="data:image/png;base64,') == html.count("<img") == len(FIGURES)
+    assert not re.search(r"https?://", html)
+    assert not re.search(r"<(script|link|iframe)\b", html)
+    for name in FIGURES:
+        png = (folder / "figures" / f"{name}.png").read_bytes()
+        assert base64.b64encode(png).decode() in html
+        assert (folder / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_report_leaves_no_partial_files(full):
+    folder, _ = full
+    assert not [path for path in folder.rglob(".*")]
+
+
+def test_tables_are_the_same_as_csv_and_json(full):
+    folder, _ = full
+    tables = {path.stem for path in (folder / "tables").glob("*.csv")}
+    assert tables == {"reach", "working_points", "trainings", "cutflow"}
+    for name in tables:
+        rows = json.loads((folder / "tables" / f"{name}.json").read_text(encoding="utf-8"))
+        with (folder / "tables" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+        assert len(rows) == len(lines) > 0
+        for row, line in zip(rows, lines, strict=True):
+            assert {k: "" if v is None else str(v) for k, v in row.items()} == line
+
+
+def test_working_points_are_medians(full):
+    folder, _ = full
+    rows = json.loads((folder / "tables" / "working_points.json").read_text(encoding="utf-8"))
+    row = next(r for r in rows if r["s_over_sqrt_b"] == 5 and r["eps_b"] == 0.01)
+    points = [
+        p
+        for p in fabricated()["points"]
+        if p["method"] == row["method"] and p["s_over_sqrt_b"] == 5
+    ]
+    assert row["trainings"] == len(points) == 6
+    z = [p["eps_b"]["0.01"]["z_after"] for p in points]
+    assert row["z_after_median"] == pytest.approx(np.median(z))
+    assert min(z) <= row["z_after_low"] <= row["z_after_median"] <= row["z_after_high"] <= max(z)
+    assert row["n_background_behind"] == 200
+
+
+@pytest.mark.parametrize("case", ["nothing", "all collapsed"])
+def test_odd_studies_give_a_report(case, tmp_path):
+    html = write_report(save(RESULTS[case](), tmp_path)).read_text(encoding="utf-8")
+    assert html.count("data:image/png;base64,") == len(FIGURES)
+    assert ("No trainings" in html) == (case == "nothing")
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", html).lower().replace("provenance", "")
+
+
+def test_a_report_can_be_written_again(tmp_path):
+    first = write_report(save(nothing(), tmp_path)).read_bytes()
+    assert write_report(tmp_path).read_bytes() == first
+
+
+def test_text_of_users_is_escaped(tmp_path):
+    results = nothing() | {"title": "<script>alert(1)</script>"}
+    assert "<script>" not in write_report(save(results, tmp_path)).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no readable"),
+        ("{", "expected JSON"),
+        ("[]", "expected a mapping"),
+        ('{"name": "x"}', "expected the key 'title'"),
+        (json.dumps(nothing() | {"points": 3}), "list of trainings"),
+        (
+            json.dumps(nothing() | {"points": [{"method": "x"}]}),
+            r"expected the key 'label' in points\[0\]",
+        ),
+        (json.dumps(nothing() | {"samples": {"signal": {}}}), "samples.signal"),
+    ],
+)
+def test_bad_results_are_one_line(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "results.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=message) as error:
+        load_results(tmp_path)
+    assert "\n" not in str(error.value)
+    assert not (Path(tmp_path) / "report.html").exists()

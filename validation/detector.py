@@ -1,12 +1,15 @@
 """Compare the fast detector with Delphes on the same events.
 
-Both see the same particles. For the two leading jets: median ratio (ours over Delphes') and Kolmogorov-Smirnov distance of each
-quantity, and the two cutflows with the standard deviation of their paired difference. Ends with one line of JSON.
+Both see the same particles. For the two leading jets: median ratio (ours over Delphes') and
+Kolmogorov-Smirnov distance of each quantity, and the two cutflows with the standard deviation of
+their paired difference. Ends with one line of JSON.
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -20,22 +23,29 @@ from fivesigma.selection import m_jj
 
 CHUNK = 500
 SHAPES = ("nconst", "lha", "width", "ptd")
-SHARES = {"f_trk": ("charged hadron", "electron", "muon"), "f_pho": ("photon",), "f_neu": ("neutral hadron",)}
-CUTS = {
+SHARES = {
+    "f_trk": ("charged hadron", "electron", "muon"),
+    "f_pho": ("photon",),
+    "f_neu": ("neutral hadron",),
+}
+Quantities = dict[str, NDArray[np.float64]]
+Masks = dict[str, NDArray[np.bool_]]
+Cut = Callable[[Quantities], NDArray[np.bool_]]
+
+CUTS: dict[str, Cut] = {
     "n_j>=2": lambda q: q["n_j"] >= 2,
     "pT>750 both": lambda q: np.minimum(q["j1_pt"], q["j2_pt"]) > 750,
     "|eta|<2 both": lambda q: np.maximum(abs(q["j1_eta"]), abs(q["j2_eta"])) < 2,
 }
-REGIONS = {
+REGIONS: dict[str, Cut] = {
     "SR 4700<=mjj<=5500": lambda q: (q["mjj"] >= 4700) & (q["mjj"] <= 5500),
     "SB 4400-4700 or 5500-5800": lambda q: (
         ((q["mjj"] >= 4400) & (q["mjj"] < 4700)) | ((q["mjj"] > 5500) & (q["mjj"] <= 5800))
     ),
 }
-Quantities = dict[str, NDArray[np.float64]]
 
 
-def read(particles: list[Path], vertices: Path) -> Events:
+def read(particles: list[Path], vertices: Path) -> tuple[Events, NDArray[np.int64]]:
     made = ak.concatenate([ak.from_parquet(path) for path in particles])
     vertex = ak.from_parquet(vertices)
     first = int(made.event[0]) - int(vertex.event[0])
@@ -43,7 +53,8 @@ def read(particles: list[Path], vertices: Path) -> Events:
     if not ak.all(ak.num(made.px) == ak.num(vertex.vx)):
         raise ValueError(f"expected vertices of the same particles; got other counts in {vertices}")
     columns = {name: made[name] for name in ("px", "py", "pz", "mass", "pdgid", "charge")}
-    return Events(ak.zip(columns | {name: vertex[name] for name in ("vx", "vy", "vz")}))
+    columns |= {name: vertex[name] for name in ("vx", "vy", "vz")}
+    return Events(ak.zip(columns)), ak.to_numpy(made.event)
 
 
 def describe(clustered: ak.Array) -> Quantities:
@@ -75,8 +86,8 @@ def simulate(events: Events, *, detector: str, seed: int) -> Quantities:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def passes(q: Quantities) -> dict[str, NDArray[np.bool_]]:
-    mask = np.ones(len(q["n_j"]), bool)
+def passes(q: Quantities) -> Masks:
+    mask: NDArray[np.bool_] = np.ones(len(q["n_j"]), bool)
     flow = {"all": mask}
     for name, cut in CUTS.items():
         mask = mask & cut(q)
@@ -84,8 +95,8 @@ def passes(q: Quantities) -> dict[str, NDArray[np.bool_]]:
     return flow | {name: mask & cut(q) for name, cut in REGIONS.items()}
 
 
-def compare(ours: Quantities, theirs: Quantities) -> dict[str, object]:
-    result: dict[str, object] = {}
+def compare(ours: Quantities, theirs: Quantities) -> dict[str, dict[str, Any]]:
+    result: dict[str, dict[str, Any]] = {}
     for name in (f"j{k}_{s}" for k in (1, 2) for s in ("pt", "m", *SHAPES, *SHARES)):
         a, b = ours[name], theirs[name]
         a, b = a[np.isfinite(a)], b[np.isfinite(b)]
@@ -93,13 +104,17 @@ def compare(ours: Quantities, theirs: Quantities) -> dict[str, object]:
     a, b = (q["mjj"][np.isfinite(q["mjj"])] for q in (ours, theirs))
     result["mjj"] = {"median_ratio": np.median(a) / np.median(b), "ks": ks_2samp(a, b).statistic}
     flow = {}
-    for (name, a), b in zip(passes(ours).items(), passes(theirs).values(), strict=True):
-        sigma = np.sqrt(np.sum(a != b))
-        flow[name] = {"ours": int(a.sum()), "delphes": int(b.sum()), "sigma_of_difference": float(sigma)}
+    for (name, we), they in zip(passes(ours).items(), passes(theirs).values(), strict=True):
+        sigma = np.sqrt(np.sum(we != they))
+        flow[name] = {
+            "ours": int(we.sum()),
+            "delphes": int(they.sum()),
+            "sigma_of_difference": float(sigma),
+        }
     return result | {"cutflow": flow}
 
 
-def show(result: dict[str, dict]) -> None:
+def show(result: dict[str, dict[str, Any]]) -> None:
     print(f"{'quantity':<12}{'median ratio':>14}{'KS distance':>14}")
     for name, row in result.items():
         if name != "cutflow":
@@ -112,17 +127,24 @@ def show(result: dict[str, dict]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--particles", type=Path, nargs="+", required=True, help="particle files, in order")
+    parser.add_argument(
+        "--particles", type=Path, nargs="+", required=True, help="particle files, in order"
+    )
     parser.add_argument("--vertices", type=Path, required=True, help="their production vertices")
-    parser.add_argument("--delphes", type=Path, required=True, help="Delphes' jets of the same events")
+    parser.add_argument(
+        "--delphes", type=Path, required=True, help="Delphes' jets of the same events"
+    )
     parser.add_argument("--detector", choices=sorted(DETECTORS), default="cms")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    events = read(options.particles, options.vertices)
-    theirs = ak.from_parquet(options.delphes)[: len(events)]
+    events, number = read(options.particles, options.vertices)
+    theirs = ak.from_parquet(options.delphes)
+    theirs = theirs[np.isin(ak.to_numpy(theirs.event), number)]
+    if len(theirs) != len(events):
+        raise ValueError(f"expected {len(events)} events in {options.delphes}; got {len(theirs)}")
     delphes = {name: ak.to_numpy(theirs[name]).astype(float) for name in theirs.fields}
     result = compare(simulate(events, detector=options.detector, seed=options.seed), delphes)
-    show(result)  # type: ignore[arg-type]
+    show(result)
     print(json.dumps(result, default=float))
 
 

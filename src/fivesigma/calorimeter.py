@@ -1,18 +1,22 @@
 r"""Towers, their energies, and what is left in them after the tracks are taken out.
 
-With the true energy $E_t$ of a tower, its resolution $\sigma$ and a unit normal $g$, the measured energy is log-normal,
+With the true energy $E_t$ of a tower, its resolution $\sigma$ and a unit normal $g$, the measured
+energy is log-normal,
 
 $$
 E = \exp\big(\ln E_t - b^2/2 + b\,g\big), \qquad b^2 = \ln\big(1 + \sigma(E_t)^2 / E_t^2\big),
 $$
 
-and zero below `energy_min` or `significance_min` times $\sigma(E)$. For a tower whose neutral excess is not significant the tracks are scaled by
+and zero below `energy_min` or `significance_min` times $\sigma(E)$. For a tower whose neutral
+excess is not significant the tracks are scaled by
 
 $$
-\frac{1}{E_\text{tracks}} \cdot \frac{E_\text{tracks}/\sigma_\text{tracks}^2 + E/\sigma^2}{1/\sigma_\text{tracks}^2 + 1/\sigma^2} .
+\frac{1}{E_\text{tracks}} \cdot \frac{E_\text{tracks}/\sigma_\text{tracks}^2 +
+E/\sigma^2}{1/\sigma_\text{tracks}^2 + 1/\sigma^2} .
 $$
 
-DELPHES 3, a modular framework for fast simulation (de Favereau et al., 2014), module `SimpleCalorimeter`
+DELPHES 3, a modular framework for fast simulation (de Favereau et al., 2014), module
+`SimpleCalorimeter`
 https://arxiv.org/abs/1307.6346
 """
 
@@ -21,6 +25,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .kinematics import Columns
+
 __all__ = ["ECAL", "HCAL", "Calorimeter", "Resolution", "Tracks", "log_normal", "measure"]
 
 Floats = NDArray[np.float64]
@@ -28,7 +34,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Resolution:
-    """sigma(E) = (1 + shape (|eta| - centre)^2 / scale) scale sqrt(constant^2 E^2 + stochastic^2 E + noise^2)."""
+    """sigma(E) = f sqrt(constant^2 E^2 + stochastic^2 E + noise^2).
+
+    f = scale + shape (|eta| - centre)^2.
+    """
 
     eta_max: float
     """Upper edge in |eta|; the lower one is that of the band before."""
@@ -78,7 +87,7 @@ class Calorimeter:
             ]
         ).T[:, band]
         factor = scale + shape * (np.abs(eta) - centre) ** 2
-        return factor * np.sqrt(energy * (c * energy + s) + n)
+        return np.asarray(factor * np.sqrt(energy * (c * energy + s) + n))
 
     def fraction(self, pdgid: NDArray[np.int64]) -> Floats:
         """Share of the energy left here by particles of these |PDG codes|, shape (P,)."""
@@ -159,8 +168,9 @@ HCAL = Calorimeter(
 class Tracks:
     """Tracks of many events, one entry each."""
 
-    columns: dict[str, NDArray]
-    """event, pt, eta, phi, mass [GeV], pdgid, species, and face_eta, face_phi at the calorimeters."""
+    columns: Columns
+    """event, pt, eta, phi, mass [GeV], pdgid, species, and face_eta, face_phi at the
+    calorimeters."""
     resolution: Floats
     """Relative resolution of the momentum."""
 
@@ -168,7 +178,7 @@ class Tracks:
     def energy(self) -> Floats:
         """Energy [GeV]."""
         c = self.columns
-        return np.sqrt((c["pt"] * np.cosh(c["eta"])) ** 2 + c["mass"] ** 2)
+        return np.asarray(np.sqrt((c["pt"] * np.cosh(c["eta"])) ** 2 + c["mass"] ** 2))
 
 
 def log_normal(mean: Floats, sigma: Floats, rng: np.random.Generator) -> Floats:
@@ -180,8 +190,8 @@ def log_normal(mean: Floats, sigma: Floats, rng: np.random.Generator) -> Floats:
 
 
 def measure(
-    p: dict[str, NDArray], tracks: Tracks, calorimeter: Calorimeter, rng: np.random.Generator
-) -> tuple[dict[str, NDArray], Tracks]:
+    p: Columns, tracks: Tracks, calorimeter: Calorimeter, rng: np.random.Generator
+) -> tuple[Columns, Tracks]:
     """Energy flow in one calorimeter.
 
     Args:
@@ -191,63 +201,78 @@ def measure(
         rng: Source of randomness.
 
     Returns:
-        The neutral objects (event, pt, eta, phi, mass, species) and the tracks, rescaled where the tower has no neutral excess.
+        The neutral objects (event, pt, eta, phi, mass, species) and the tracks, rescaled where the
+        tower has no neutral excess.
     """
     share = calorimeter.fraction(p["pdgid"])
     hit = np.flatnonzero(share > 1e-9)
-    hit_tower = _keys(p, hit, calorimeter)
     seen = calorimeter.fraction(tracks.columns["pdgid"]) > 1e-9
     own = np.flatnonzero(seen)
-    own_tower = _keys(tracks.columns, own, calorimeter)
+    hit_tower, own_tower = _keys(p, hit, calorimeter), _keys(tracks.columns, own, calorimeter)
     key, index = np.unique(np.concatenate([hit_tower, own_tower]), return_inverse=True)
     of_hit, of_track = index[: len(hit)], index[len(hit) :]
 
-    event, row, column = _unpack(key, calorimeter)
-    edges, towers = np.array(calorimeter.eta_edges), np.array(calorimeter.phi_towers)[row]
-    centre = 0.5 * (edges[row] + edges[row + 1])
-    true = np.bincount(of_hit, p["energy"][hit] * share[hit], minlength=len(key))
-    energy = log_normal(true, calorimeter.sigma(centre, true), rng)
-    sigma = calorimeter.sigma(centre, energy)
-    low = (energy < calorimeter.energy_min) | (energy < calorimeter.significance_min * sigma)
-    energy[low | (key < 0)] = 0.0
-
+    true = _sum(of_hit, p["energy"][hit] * share[hit], len(key))
+    energy, sigma = _read_out(true, key, calorimeter, rng)
     track_energy = tracks.energy[own]
-    charged = np.bincount(of_track, track_energy, minlength=len(key))
-    variance = np.bincount(of_track, (tracks.resolution[own] * track_energy) ** 2, len(key))
+    charged = _sum(of_track, track_energy, len(key))
+    variance = _sum(of_track, (tracks.resolution[own] * track_energy) ** 2, len(key))
+
     excess = np.maximum(energy - charged, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         neutral = excess > calorimeter.energy_min
         neutral &= excess / np.sqrt(variance + sigma**2) > calorimeter.significance_min
-        weight_t, weight_c = (
-            np.where(variance > 0, 1 / variance, 0),
-            np.where(sigma > 0, 1 / sigma**2, 0),
-        )
+        weight_t = np.where(variance > 0, 1 / variance, 0)
+        weight_c = np.where(sigma > 0, 1 / sigma**2, 0)
         best = (weight_t * charged + weight_c * energy) / (weight_t + weight_c)
         scale = np.where(neutral, 1.0, best / charged)
-    eta = edges[row] + (edges[row + 1] - edges[row]) * rng.random(len(key))
-    phi = (column + rng.random(len(key))) * (2 * np.pi / towers) - np.pi
-    made = {
-        "event": event,
-        "pt": excess / np.cosh(eta),
-        "eta": eta,
-        "phi": phi,
-        "mass": np.zeros(len(key)),
-        "species": np.full(len(key), calorimeter.species, np.int8),
-    }
-    kept = ~seen
-    kept[own] = own_tower >= 0
-    factor = np.ones(len(seen))
-    factor[own] = scale[of_track]
+    kept, factor = ~seen, np.ones(len(seen))
+    kept[own], factor[own] = own_tower >= 0, scale[of_track]
     columns = tracks.columns | {"pt": tracks.columns["pt"] * factor}
+    made = _place(excess, key, calorimeter, rng)
     return (
         {name: x[neutral] for name, x in made.items()},
         Tracks({name: x[kept] for name, x in columns.items()}, tracks.resolution[kept]),
     )
 
 
-def _keys(
-    p: dict[str, NDArray], index: NDArray[np.int64], calorimeter: Calorimeter
-) -> NDArray[np.int64]:
+def _read_out(
+    true: Floats, key: NDArray[np.int64], calorimeter: Calorimeter, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Measured energy of each tower, zero below threshold, and its resolution [GeV]."""
+    _, row, _ = _unpack(key, calorimeter)
+    edges = np.array(calorimeter.eta_edges)
+    centre = 0.5 * (edges[row] + edges[row + 1])
+    energy = log_normal(true, calorimeter.sigma(centre, true), rng)
+    sigma = calorimeter.sigma(centre, energy)
+    low = (energy < calorimeter.energy_min) | (energy < calorimeter.significance_min * sigma)
+    energy[low | (key < 0)] = 0.0
+    return energy, sigma
+
+
+def _place(
+    energy: Floats, key: NDArray[np.int64], calorimeter: Calorimeter, rng: np.random.Generator
+) -> Columns:
+    """Massless objects of these energies [GeV], each at a random point of its tower."""
+    event, row, column = _unpack(key, calorimeter)
+    edges, towers = np.array(calorimeter.eta_edges), np.array(calorimeter.phi_towers)[row]
+    eta = edges[row] + (edges[row + 1] - edges[row]) * rng.random(len(key))
+    phi = (column + rng.random(len(key))) * (2 * np.pi / towers) - np.pi
+    return {
+        "event": event,
+        "pt": energy / np.cosh(eta),
+        "eta": eta,
+        "phi": phi,
+        "mass": np.zeros(len(key)),
+        "species": np.full(len(key), calorimeter.species, np.int8),
+    }
+
+
+def _sum(index: NDArray[np.int64], values: Floats, n: int) -> Floats:
+    return np.bincount(index, values, minlength=n).astype(np.float64)
+
+
+def _keys(p: Columns, index: NDArray[np.int64], calorimeter: Calorimeter) -> NDArray[np.int64]:
     tower = calorimeter.tower(p["face_eta"][index], p["face_phi"][index])
     return np.where(tower >= 0, p["event"][index] * calorimeter.n_indices + tower, -1)
 

@@ -108,7 +108,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getitem__(self, key: Any) -> FloatArray:  # noqa: ANN401
+    def __getitem__(self, key: Any) -> FloatArray:
         return np.asarray(self.array[self.index[key]], dtype=np.float32)
 
     def select(self, index: Index) -> Rows:

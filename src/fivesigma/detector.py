@@ -1,22 +1,25 @@
-r"""A fast detector: the response of the Delphes CMS card, vectorised over the particles of many events at once.
+r"""A fast detector: the response of the Delphes CMS card, vectorised over many events.
 
-Particles bend in the solenoid to the face of the calorimeters; charged ones become tracks with an efficiency and a resolution; the
-others, and what tracks leave behind, fill the towers of an electromagnetic and then a hadronic calorimeter. A tower measures $E$ with
-resolution $\sigma(E)$; its neutral excess over its tracks,
+Particles bend in the solenoid to the face of the calorimeters; charged ones become tracks with an
+efficiency and a resolution; the others, and what tracks leave behind, fill the towers of an
+electromagnetic and then a hadronic calorimeter. A tower measures $E$ with resolution $\sigma(E)$;
+its neutral excess over its tracks,
 
 $$
 E_0 = \max\Big(E - \sum_\text{tracks} E_i,\ 0\Big), \qquad
 s = \frac{E_0}{\sqrt{\sigma_\text{tracks}^2 + \sigma(E)^2}},
 $$
 
-becomes a photon or neutral hadron if $E_0 > E_\text{min}$ and $s > s_\text{min}$; otherwise its tracks are rescaled to the mean of track and tower energy, weighted by
-the inverse variances.
+becomes a photon or neutral hadron if $E_0 > E_\text{min}$ and $s > s_\text{min}$; otherwise its
+tracks are rescaled to the mean of track and tower energy, weighted by the inverse variances.
 
-DELPHES 3, a modular framework for fast simulation (de Favereau et al., 2014), and its card `delphes_card_CMS.tcl`
+DELPHES 3, a modular framework for fast simulation (de Favereau et al., 2014), and its card
+`delphes_card_CMS.tcl`
 https://arxiv.org/abs/1307.6346
 """
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import awkward as ak
 import numpy as np
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 from .calorimeter import ECAL, HCAL, Calorimeter, Tracks, log_normal, measure
 from .events import Events
 from .isolation import CMS_ISOLATION, Isolation, isolated
+from .kinematics import Columns
 
 __all__ = ["CMS", "DETECTORS", "SPECIES", "Detector", "NoDetector", "Table", "respond"]
 
@@ -148,7 +152,7 @@ def respond(events: Events, detector: Detector | NoDetector, *, seed: int) -> ak
     return ak.zip({name: ak.unflatten(x[order], counts) for name, x in seen.items()})
 
 
-def _as_made(p: dict[str, NDArray]) -> dict[str, NDArray]:
+def _as_made(p: Columns) -> Columns:
     pt = np.hypot(p["px"], p["py"])
     keep = pt > 0
     species = _species(p["pdgid"], p["charge"])
@@ -163,7 +167,7 @@ def _as_made(p: dict[str, NDArray]) -> dict[str, NDArray]:
     }
 
 
-def _species(pdgid: NDArray, charge: NDArray) -> NDArray[np.int8]:
+def _species(pdgid: NDArray[Any], charge: NDArray[Any]) -> NDArray[np.int8]:
     code = np.abs(pdgid)
     species = np.where(charge == 0, SPECIES["neutral hadron"], SPECIES["charged hadron"])
     for name, pdg in (("photon", 22), ("electron", 11), ("muon", 13)):
@@ -171,9 +175,7 @@ def _species(pdgid: NDArray, charge: NDArray) -> NDArray[np.int8]:
     return species.astype(np.int8)
 
 
-def _energy_flow(
-    p: dict[str, NDArray], detector: Detector, rng: np.random.Generator, n: int
-) -> dict[str, NDArray]:
+def _energy_flow(p: Columns, detector: Detector, rng: np.random.Generator, n: int) -> Columns:
     p = propagate(p, detector)
     tracks = _track(p, detector, rng)
     photons, tracks = measure(p, tracks, detector.ecal, rng)
@@ -187,7 +189,7 @@ def _energy_flow(
     return seen | {"isolated": isolated(seen, detector.isolation, rng, n)}
 
 
-def propagate(p: dict[str, NDArray], detector: Detector) -> dict[str, NDArray]:
+def propagate(p: Columns, detector: Detector) -> Columns:
     """Carry particles to the face of the calorimeters.
 
     Args:
@@ -195,39 +197,59 @@ def propagate(p: dict[str, NDArray], detector: Detector) -> dict[str, NDArray]:
         detector: Cylinder and field.
 
     Returns:
-        The particles that start inside: event, pdgid, charge, mass, energy, pt and eta at the vertex, phi at the point of closest
-        approach to the beam, and the direction (face_eta, face_phi) of the point where they meet the cylinder.
+        The particles that start inside: event, pdgid, charge, mass, energy, pt and eta at the
+        vertex, phi at the point of closest approach to the beam, and the direction (face_eta,
+        face_phi) of the point where they meet the cylinder.
     """
     x, y, z = (1e-3 * p[name].astype(np.float64) for name in ("vx", "vy", "vz"))
-    pt = np.hypot(p["px"], p["py"]).astype(np.float64)
+    px, py, pz = (p[name].astype(np.float64) for name in ("px", "py", "pz"))
+    pt = np.hypot(px, py)
     inside = (np.hypot(x, y) <= detector.radius) & (np.abs(z) <= detector.half_length)
     inside &= pt**2 > 1e-9
-    x, y, z, pt = x[inside], y[inside], z[inside], pt[inside]
-    px, py, pz, mass = (p[k][inside].astype(np.float64) for k in ("px", "py", "pz", "mass"))
-    charge = p["charge"][inside]
-    face_x, face_y, face_z, phi = np.empty((4, len(pt)))
-    for part, path in ((charge == 0, _straight), (charge != 0, _helix)):
-        start = (v[part] for v in (x, y, z, px, py, pz, pt))
-        face_x[part], face_y[part], face_z[part], phi[part] = path(*start, charge[part], detector)
+    start = Start(*(v[inside] for v in (x, y, z, px, py, pz, pt, p["charge"])))
+    face_x, face_y, face_z, phi = np.empty((4, len(start.pt)))
+    for part, path in ((start.charge == 0, _straight), (start.charge != 0, _helix)):
+        end = path(Start(*(v[part] for v in start)), detector)
+        face_x[part], face_y[part], face_z[part], phi[part] = end
+    mass = p["mass"][inside].astype(np.float64)
     return {
         "event": p["event"][inside],
         "pdgid": np.abs(p["pdgid"][inside]),
-        "charge": charge,
+        "charge": start.charge,
         "mass": mass,
-        "pt": pt,
-        "eta": np.arcsinh(pz / pt),
+        "pt": start.pt,
+        "eta": np.arcsinh(start.pz / start.pt),
         "phi": phi,
-        "energy": np.sqrt(pt**2 + pz**2 + mass**2),
+        "energy": np.sqrt(start.pt**2 + start.pz**2 + mass**2),
         "face_eta": np.arcsinh(face_z / np.hypot(face_x, face_y)),
         "face_phi": np.arctan2(face_y, face_x),
     }
 
 
-def _straight(
-    x: Floats, y: Floats, z: Floats, px: Floats, py: Floats, pz: Floats, pt: Floats,
-    _charge: Floats, detector: Detector,
-) -> tuple[Floats, Floats, Floats, Floats]:  # fmt: skip
+class Start(NamedTuple):
+    """Where particles start, each of shape (P,)."""
+
+    x: Floats
+    """Production vertex [m]."""
+    y: Floats
+    """Production vertex [m]."""
+    z: Floats
+    """Production vertex [m]."""
+    px: Floats
+    """Momentum [GeV]."""
+    py: Floats
+    """Momentum [GeV]."""
+    pz: Floats
+    """Momentum [GeV]."""
+    pt: Floats
+    """Transverse momentum [GeV]."""
+    charge: Floats
+    """Charge [e]."""
+
+
+def _straight(start: Start, detector: Detector) -> tuple[Floats, Floats, Floats, Floats]:
     """|r + p t| = R for the transverse part; the end caps cut the path short."""
+    x, y, z, px, py, pz, pt, _ = start
     along = px * x + py * y
     across = px * y - py * x
     t = (np.sqrt(np.maximum(pt**2 * detector.radius**2 - across**2, 0.0)) - along) / pt**2
@@ -236,11 +258,9 @@ def _straight(
     return x + px * t, y + py * t, z + pz * t, np.arctan2(py, px)
 
 
-def _helix(
-    x: Floats, y: Floats, z: Floats, px: Floats, py: Floats, pz: Floats, pt: Floats,
-    charge: Floats, detector: Detector,
-) -> tuple[Floats, Floats, Floats, Floats]:  # fmt: skip
-    """Circle of radius |r| = pt / (0.3 |q| B) about (x_c, y_c), run through by the angle tau = |omega| t."""
+def _helix(start: Start, detector: Detector) -> tuple[Floats, Floats, Floats, Floats]:
+    """Circle of radius |r| = pt / (0.3 |q| B) about (x_c, y_c), run through by tau = |omega| t."""
+    x, y, z, px, py, pz, pt, charge = start
     sign = np.sign(charge)
     r = pt / (GEV_PER_TESLA_METRE * charge * detector.field)
     phi_0 = np.arctan2(py, px)
@@ -263,7 +283,7 @@ def _helix(
     )
 
 
-def _track(p: dict[str, NDArray], detector: Detector, rng: np.random.Generator) -> Tracks:
+def _track(p: Columns, detector: Detector, rng: np.random.Generator) -> Tracks:
     """Efficiency, and a log-normal resolution of the transverse momentum."""
     charged = np.flatnonzero(p["charge"] != 0)
     species = _species(p["pdgid"][charged], p["charge"][charged])

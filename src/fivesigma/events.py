@@ -1,7 +1,8 @@
 """Collisions from Pythia 8: `Process` in, `Events` out. This file is the only door to Pythia.
 
-An event is a list of visible stable particles with their production vertices. A batch of events comes out of Pythia as one awkward
-array (`Pythia.nextBatch`), so no Python statement runs per particle.
+An event is a list of visible stable particles with their production vertices. A batch of events
+comes out of Pythia as one awkward array (`Pythia.nextBatch`), so no Python statement runs per
+particle.
 
 A guide to PYTHIA 8.3 (Bierlich et al., 2022)
 https://arxiv.org/abs/2203.11601
@@ -28,9 +29,10 @@ FB_PER_MB = 1e12
 class ShowerVeto:
     """Loose cuts on the partons, before the costly soft part of the event is made.
 
-    The shower is stopped on its way down at `scale`, its partons are clustered (anti-kt), and the event is dropped unless the two
-    leading jets pass. A veto saves the time of multiparton interactions and hadronisation for events that the selection would
-    reject; it has to be so loose that it drops none that the selection would keep.
+    The shower is stopped on its way down at `scale`, its partons are clustered (anti-kt), and the
+    event is dropped unless the two leading jets pass. A veto saves the time of multiparton
+    interactions and hadronisation for events that the selection would reject; it has to be so loose
+    that it drops none that the selection would keep.
     """
 
     scale: float
@@ -95,7 +97,8 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
         skip: Number of hard events of an event file to leave out first.
 
     Raises:
-        ValueError: A setting that Pythia does not know, an unreadable event file, n < 0 or a seed out of range.
+        ValueError: A setting that Pythia does not know, an unreadable event file, n < 0 or a seed
+        out of range.
         RuntimeError: Pythia gave up.
     """
     if n < 0:
@@ -127,7 +130,7 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
 def _start(process: Process, seed: int, skip: int) -> tuple[Any, Any]:
     if not 1 <= seed <= 900_000_000:
         raise ValueError(f"expected a seed from 1 to 900000000; got {seed}")
-    pythia = pythia8mc.Pythia("", False)
+    pythia = pythia8mc.Pythia("", False)  # noqa: FBT003 (no banner)
     lines = ("Print:quiet = on", "Random:setSeed = on", f"Random:seed = {seed}", *process.settings)
     if process.lhe is not None:
         _check_lhe(process.lhe)
@@ -159,36 +162,35 @@ def _check_lhe(path: Path) -> None:
         raise ValueError(f"expected a Les Houches event file (<LesHouchesEvents ...>); got {path}")
 
 
-def _veto_hook(veto: ShowerVeto) -> Any:  # noqa: ANN401
-    class Hook(pythia8mc.UserHooks):  # type: ignore[misc, name-defined]
+def _veto_hook(veto: ShowerVeto) -> Any:
+    class Hook(pythia8mc.UserHooks):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             # anti-kt, all final partons, with their masses
             self.jets = pythia8mc.SlowJet(-1, veto.radius, 0.5 * veto.pt_min, 25.0, 1, 2)
 
-        def canVetoPT(self) -> bool:  # noqa: N802
+        def canVetoPT(self) -> bool:
             return True
 
-        def scaleVetoPT(self) -> float:  # noqa: N802
+        def scaleVetoPT(self) -> float:
             return veto.scale
 
-        def doVetoPT(self, _position: int, event: Any) -> bool:  # noqa: ANN401, N802
+        def doVetoPT(self, _position: int, event: Any) -> bool:
             return not self.passes(event)
 
-        def passes(self, event: Any) -> bool:  # noqa: ANN401
+        def passes(self, event: Any) -> bool:
             jets = self.jets
             if not jets.analyze(event) or jets.sizeJet() < 2:
                 return False
-            return (
-                jets.pT(1) > veto.pt_min
-                and max(abs(jets.y(0)), abs(jets.y(1))) < veto.eta_max
-                and veto.mass_min < (jets.p(0) + jets.p(1)).mCalc() < veto.mass_max
-            )
+            mass: float = (jets.p(0) + jets.p(1)).mCalc()
+            central = max(abs(jets.y(0)), abs(jets.y(1))) < veto.eta_max
+            hard = float(jets.pT(1)) > veto.pt_min
+            return hard and central and veto.mass_min < mass < veto.mass_max
 
     return Hook()
 
 
-def _visible(batch: ak.Array, particle_data: Any) -> ak.Array:  # noqa: ANN401
+def _visible(batch: ak.Array, particle_data: Any) -> ak.Array:
     particles = batch.prt
     pdgid = particles.id
     flat_id = ak.to_numpy(ak.flatten(pdgid))

@@ -6,7 +6,8 @@ $$
 
 A jet that contains such an object is the object itself, and is no jet.
 
-DELPHES 3, a modular framework for fast simulation (de Favereau et al., 2014), modules `Isolation` and `UniqueObjectFinder`
+DELPHES 3, a modular framework for fast simulation (de Favereau et al., 2014), modules `Isolation`
+and `UniqueObjectFinder`
 https://arxiv.org/abs/1307.6346
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .kinematics import delta_r
+from .kinematics import Columns, delta_r
 
 __all__ = ["CMS_ISOLATION", "Isolation", "isolated"]
 
@@ -44,7 +45,7 @@ CMS_ISOLATION = Isolation()
 
 
 def isolated(
-    seen: dict[str, NDArray], isolation: Isolation, rng: np.random.Generator, n: int
+    seen: Columns, isolation: Isolation, rng: np.random.Generator, n: int
 ) -> NDArray[np.bool_]:
     """Which energy-flow objects are identified and isolated, shape (P,).
 
@@ -65,7 +66,7 @@ def isolated(
 
 
 def _identified(
-    seen: dict[str, NDArray], isolation: Isolation, rng: np.random.Generator
+    seen: Columns, isolation: Isolation, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Candidates, and the largest sum of transverse momentum around each [GeV]."""
     hard = np.flatnonzero(seen["pt"] > isolation.candidate_pt_min)
@@ -81,13 +82,13 @@ def _identified(
 
 
 def _same_cell(
-    seen: dict[str, NDArray],
+    seen: Columns,
     candidate: NDArray[np.int64],
     counted: NDArray[np.int64],
     isolation: Isolation,
     n: int,
 ) -> NDArray[np.float64]:
-    """A lower bound on the sum in the cone, from cells whose diagonal is shorter than its radius."""
+    """A lower bound on the sum in the cone, from cells with a diagonal below its radius."""
     columns = int(np.ceil(2 * np.pi * 1.5 / isolation.radius))
     rows = int(np.ceil(10.0 * 1.5 / isolation.radius)) + 1
 
@@ -99,17 +100,17 @@ def _same_cell(
         )
 
     total = np.bincount(cell(counted), seen["pt"][counted], minlength=n * rows * columns)
-    return total[cell(candidate)] - seen["pt"][candidate]
+    return np.asarray(total[cell(candidate)] - seen["pt"][candidate])
 
 
 def _cone(
-    seen: dict[str, NDArray],
+    seen: Columns,
     candidate: NDArray[np.int64],
     counted: NDArray[np.int64],
     isolation: Isolation,
     n: int,
 ) -> NDArray[np.float64]:
-    """Sum of transverse momentum in the cone around each candidate [GeV], from all pairs in its event."""
+    """Sum of transverse momentum in the cone around each candidate [GeV], from all pairs."""
     counted = counted[np.argsort(seen["event"][counted], kind="stable")]
     number = np.bincount(seen["event"][counted], minlength=n)
     first = np.cumsum(number) - number
@@ -121,4 +122,5 @@ def _cone(
     near = (
         delta_r(seen["eta"][k], seen["phi"][k], seen["eta"][j], seen["phi"][j]) <= isolation.radius
     )
-    return np.bincount(i, seen["pt"][j] * (near & (j != k)), minlength=len(candidate))
+    weight: NDArray[np.float64] = seen["pt"][j] * (near & (j != k))
+    return np.bincount(i, weight, minlength=len(candidate)).astype(np.float64)

@@ -1,4 +1,4 @@
-r"""Jets: `JetDefinition` in, jets with their constituents out. This file is the only door to FastJet.
+r"""Jets with their constituents. This file is the only door to FastJet.
 
 $$
 d_{ij} = \min(p_{T,i}^{-2}, p_{T,j}^{-2})\,\frac{\Delta R_{ij}^2}{R^2}, \qquad d_{iB} = p_{T,i}^{-2}
@@ -37,7 +37,8 @@ class JetDefinition:
     pt_min: float = 20.0
     """Lowest transverse momentum of a jet, before the energy scale [GeV]."""
     energy_scale: tuple[float, float] | None = (2.5, 0.15)
-    """(a, b) of the factor sqrt((a - b |eta|)^2 / pt + 1) on the four-momentum, as in the Delphes CMS card; None for no factor."""
+    """(a, b) of the factor sqrt((a - b |eta|)^2 / pt + 1) on the four-momentum, as in the Delphes
+    CMS card; None for no factor."""
 
 
 def cluster(objects: ak.Array, definition: JetDefinition, *, leading: int = 2) -> ak.Array:
@@ -49,8 +50,9 @@ def cluster(objects: ak.Array, definition: JetDefinition, *, leading: int = 2) -
         leading: Number of jets, in falling transverse momentum, that keep their constituents.
 
     Returns:
-        N * {n_jets, jets: var * {pt, eta, phi, mass [GeV], constituents: var * {pt, eta, phi, species}}} with at most
-        `leading` jets an event, sorted; `n_jets` counts all. Jets that contain an isolated object are left out.
+        N * {n_jets, jets: var * {pt, eta, phi, mass [GeV], constituents: var * {pt, eta, phi,
+        species}}} with at most `leading` jets an event, sorted; `n_jets` counts all. Jets that
+        contain an isolated object are left out.
 
     Raises:
         ValueError: Unknown algorithm.
@@ -88,7 +90,8 @@ def substructure(jets: ak.Array, *, radius: float = 0.8) -> dict[str, NDArray[np
         radius: Jet radius R.
 
     Returns:
-        Arrays of shape (N,): nconst; lha = sum pt sqrt(dR/R) / sum pt; width = sum pt dR / sum pt; ptd = sqrt(sum pt^2) / sum pt.
+        Arrays of shape (N,): nconst; lha = sum pt sqrt(dR/R) / sum pt; width = sum pt dR / sum pt;
+        ptd = sqrt(sum pt^2) / sum pt.
     """
     c = jets.constituents
     total = ak.sum(c.pt, axis=1)

@@ -1,17 +1,20 @@
 r"""Angles and masses of four-vectors, vectorised over NumPy and awkward arrays.
 
 $$
-\Delta\phi \in (-\pi, \pi], \qquad \Delta R^2 = \Delta\eta^2 + \Delta\phi^2, \qquad m^2 = \Big(\sum E\Big)^2 - \Big|\sum \vec p\Big|^2
+\Delta\phi \in (-\pi, \pi], \qquad \Delta R^2 = \Delta\eta^2 + \Delta\phi^2, \qquad m^2 = \Big(\sum
+E\Big)^2 - \Big|\sum \vec p\Big|^2
 $$
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["delta_phi", "delta_r", "dijet_mass"]
+__all__ = ["Columns", "delta_phi", "delta_r", "dijet_mass"]
 
-Array = Any  # NumPy or awkward: both serve every function here
+Array: TypeAlias = Any  # NumPy or awkward: both serve every function here
+Columns: TypeAlias = dict[str, NDArray[Any]]  # one array of shape (P,) per name
 
 
 def delta_phi(a: Array, b: Array) -> Array:

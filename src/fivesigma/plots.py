@@ -32,6 +32,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 9.5,
     "lines.linewidth": 1.8,
+    "patch.linewidth": 1.8,
 }
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f5539", "#5b4b8a")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
@@ -39,10 +40,6 @@ INK, GREY, RED = "#333333", "#9a9a9a", "#b00020"
 GREYS = ("#222222", "#6f6f6f", "#a8a8a8")
 PROCESSES = {"background": "#c3ccd5", "signal": "#d55e00"}
 SHADES = ("#f0c808", "#56b4e9", "#cc79a7", "#009e73")
-INTENSITY = {
-    "linear": "mean transverse momentum per pixel [GeV]",
-    "logarithmic": "mean logarithmic intensity per pixel",
-}
 STRENGTH = "$S/\\sqrt{B}$"
 BEFORE = f"{STRENGTH} before the cut"
 DISCOVERY = 5.0
@@ -70,8 +67,14 @@ class Series:
     @property
     def label(self) -> str:
         """The name, with the number of collapsed trainings where there are any."""
-        n = sum(point["collapsed"] for point in self.points)
-        return f"{self.name} ({n} of {len(self.points)} collapsed)" if n else self.name
+        n = sum(point["collapsed"] for point in self.runs)
+        return f"{self.name} ({n} of {len(self.runs)} collapsed)" if n else self.name
+
+    @property
+    def runs(self) -> list[Point]:
+        """The trainings once each: a ceiling can have the same one at every S/sqrt(B)."""
+        keys = ("repeat", "seed", "auc") + ("s_over_sqrt_b",) * (not self.supervised)
+        return list({tuple(point[key] for key in keys): point for point in self.points}.values())
 
     def by_strength(self) -> dict[float, list[Point]]:
         """The trainings at each S/sqrt(B), in ascending order."""
@@ -85,7 +88,7 @@ def spread(values: Sequence[float]) -> Spread:
     if not x.size:
         return Spread(np.nan, np.nan, np.nan)
     low, high = (0, 100) if x.size < FEW else (15.865, 84.135)
-    return Spread(*(float(np.percentile(x, q)) for q in (50, low, high)))
+    return Spread(*np.percentile(x, (50, low, high)).tolist())
 
 
 def number(value: object, *, otherwise: float = np.nan) -> float:
@@ -95,10 +98,8 @@ def number(value: object, *, otherwise: float = np.nan) -> float:
 
 
 def at_cut(point: Point, eps_b: str, key: str) -> float:
-    """A number of the working point `eps_b` (a key of results.json); NaN if there is none.
-
-    A collapsed training without eps_s or z_after counts as 0: dropping it would hide a failure.
-    """
+    """A number at the cut `eps_b` (a key of results.json); NaN if it is not there."""
+    # Without eps_s and z_after a collapsed training counts as 0: dropping it would hide a failure.
     failed = point["collapsed"] and key in ("eps_s", "z_after")
     return number(point["eps_b"].get(eps_b, {}).get(key), otherwise=0.0 if failed else np.nan)
 
@@ -109,16 +110,14 @@ def cuts(results: Results) -> list[str]:
 
 
 def series(results: Results) -> list[Series]:
-    """One Series a method, weakly supervised ones first.
-
-    A ceiling takes the colour of the only method on its representation, or else a grey.
-    """
+    """One Series a method, weakly supervised ones first."""
     groups: dict[tuple[bool, str], list[Point]] = {}
     for point in results["points"]:
         groups.setdefault((point["label"] == "supervised", point["method"]), []).append(point)
     weak = [name for ceiling, name in groups if not ceiling]
     made: list[Series] = []
     for (ceiling, name), points in sorted(groups.items(), key=lambda item: item[0][0]):
+        # A ceiling has the colour of the only method on its representation, else a grey.
         kind = points[0].get("representation")
         pairs = [w for w in weak if groups[False, w][0].get("representation") == kind]
         i = weak.index(name if not ceiling else pairs[0]) if not ceiling or len(pairs) == 1 else -1
@@ -198,7 +197,7 @@ def _draw_spread(axis: Axes, one: Series, value: Callable[[Point], float]) -> No
     for point in one.points:
         xy = [float(point["s_over_sqrt_b"])], [value(point)]
         if point["collapsed"]:
-            axis.plot(*xy, marker="x", ms=6.5, mew=1.5, zorder=5, **dot)
+            axis.plot(*xy, marker="x", ms=6.5, mew=1.5, zorder=5, clip_on=False, **dot)
         elif not one.supervised and len(groups[xy[0][0]]) > 1:
             axis.plot(*xy, marker="o", ms=3.5, mew=0, alpha=0.3, **dot)
 
@@ -206,7 +205,7 @@ def _draw_spread(axis: Axes, one: Series, value: Callable[[Point], float]) -> No
 def _draw_reference(axis: Axes, results: Results, numbers: Mapping[str, Any]) -> Artist:
     reference = results["reference"]
     x = numbers.get("s_over_sqrt_b", reference["s_over_sqrt_b"])
-    mean, std = (np.array(numbers[key], dtype=float) for key in ("mean", "std"))
+    mean, std = (np.array(numbers.get(key, 0), dtype=float) for key in ("mean", "std"))
     axis.plot(x, mean, color=GREY, lw=1.3, marker="." if len(x) == 1 else "", zorder=1)
     look = {"color": GREY, "alpha": 0.4, "lw": 0, "zorder": 1, "label": reference["label"]}
     return axis.fill_between(x, mean - std, mean + std, **look)
@@ -245,7 +244,8 @@ def _root_axes(axis: Axes, x: Array, top: float) -> None:
     axis.set_xscale("function", functions=roots)
     axis.set_yscale("function", functions=roots)
     axis.set(xlim=(0.75 * x[0], (1.1 if len(x) > 1 else 1.4) * x[-1] or 1), ylim=(0, 1.1 * top))
-    axis.set_yticks([z for z in (0, 1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200) if z <= top])
+    low = (0, 1, 2) if top < 20 else (0, 2)
+    axis.set_yticks([z for z in (*low, 5, 10, 20, 30, 50, 75, 100, 150, 200) if z <= top])
     axis.set_xticks(x, [f"{a:g}" for a in x])
 
 
@@ -275,11 +275,11 @@ def roc_curves(results: Results) -> Figure:
     """
     shown = [one for one in series(results) if any(p.get("roc") for p in one.points)]
     if not shown:
-        return _empty("no trainings")
+        return _empty("no ROC curves")
     every = [x for x in _strengths(shown) if x > 0] or [0.0]
     chosen = sorted({every[0], every[len(every) // 2], every[-1]})
     n = spread([number(p.get("n_test_background")) for one in shown for p in one.points]).median
-    grid = np.geomspace(max(1e-4, min(0.1, 10 / n)) if n > 0 else 1e-3, 1, 300)
+    grid = np.geomspace(max(1e-4, min(0.1, 10 / n)) if n > 0 else 1e-3, 1, 120)
     figure, axes = _panels(
         2, len(chosen), size=(max(3.9, 7.4 / len(chosen)), 2.9), x="all", y="row"
     )
@@ -304,20 +304,20 @@ def roc_curves(results: Results) -> Figure:
 
 @rc_context(STYLE)
 def learning_curves(results: Results) -> Figure:
-    """Training and validation loss by epoch, one panel a method, every training a line."""
+    """Loss by epoch, one panel a method, a pair of lines a training; ceilings are grey."""
     shown = [one for one in series(results) if any(p.get("train_loss") for p in one.points)]
     if not shown:
-        return _empty("no trainings")
+        return _empty("no learning curves")
     columns = 2 if len(shown) == 4 else min(3, len(shown))
     rows = -(-len(shown) // columns)
     figure, axes = _panels(rows, columns, size=(max(4.3, 8 / columns), 3.3))
-    strengths = _strengths(shown)
+    strengths = _strengths([one for one in shown if not one.supervised])
     hues = colormaps["viridis"](np.linspace(0, 0.88, len(strengths)))
     colours = dict(zip(strengths, hues, strict=True))
     for axis, one in zip(axes.flat, shown, strict=False):
-        alpha = max(0.3, min(1.0, 8 / len(one.points)))
-        for point in one.points:
-            colour = colours[float(point["s_over_sqrt_b"])]
+        alpha = max(0.3, min(1.0, 8 / len(one.runs)))
+        for point in one.runs:
+            colour = GREYS[0] if one.supervised else colours[float(point["s_over_sqrt_b"])]
             for key, dashes in (("train", ":"), ("validation", "-")):
                 loss = point.get(f"{key}_loss") or []
                 look = {"marker": "." if len(loss) == 1 else "", "alpha": alpha, "lw": 1.1}
@@ -344,14 +344,15 @@ def mass_spectrum(results: Results) -> Figure:
     for process, colour in PROCESSES.items():
         n, scale = np.array(m[process], dtype=float), m.get(f"{process}_scale") or 1.0
         fill, up, down = process == "background", n + np.sqrt(n), n - np.sqrt(n)
-        axis.stairs(n * scale, edges, label=process, fill=fill, color=colour, lw=1.8)
+        label = f"{process}, {n.sum() * scale:,.0f} events"
+        axis.stairs(n * scale, edges, label=label, fill=fill, color=colour, zorder=3 - 2 * fill)
         band = {"fill": True, "color": INK if fill else colour, "alpha": 0.25, "lw": 0}
         axis.stairs(up * scale, edges, baseline=down * scale, **band)
         drawn.extend(n[n > 0] * scale)
     for (name, spans), colour in zip((results.get("regions") or {}).items(), SHADES, strict=False):
-        for i, (low, high) in enumerate(spans):
-            text = None if i else name.replace("_", " ")
-            axis.axvspan(low, high, color=colour, alpha=0.18, lw=0, label=text)
+        for low, high in spans:
+            axis.axvspan(low, high, color=colour, alpha=0.18, lw=0)
+        axis.fill_between([], [], color=colour, alpha=0.18, lw=0, label=name.replace("_", " "))
     if drawn:
         axis.set(yscale="log", ylim=(max(min(drawn) / 2, max(drawn) / 1e6), 2 * max(drawn)))
     width = np.diff(edges)
@@ -381,10 +382,10 @@ def average_images(results: Results) -> Figure:
             process, place = ("signal", "background")[row], ("leading", "subleading")[jet]
             axis.grid(visible=False)
             axis.set_title(f"{process}, {place} jet", fontsize=10)
-        label = INTENSITY.get(kind, f"mean {kind} intensity per pixel")
+            axis.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1), xlabel="$\\Delta\\eta$" * row)
+        label = f"mean {kind} intensity per pixel"
+        label = "mean transverse momentum per pixel [GeV]" if kind == "linear" else label
         figure.colorbar(shown, ax=block, location="bottom", label=label, shrink=0.9, aspect=35)
-        for axis in block[-1]:
-            axis.set(xlabel="$\\Delta\\eta$", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
     for axis in axes[:, 0]:
         axis.set_ylabel("$\\Delta\\phi$")
     return figure

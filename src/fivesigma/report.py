@@ -1,4 +1,4 @@
-"""The report of a study: a folder with results.json goes in, a self-contained report.html comes out.
+"""The report of a study: a folder with results.json goes in, a report.html comes out.
 
 Beside it: the figures as PNG and PDF in figures/, the tables as CSV and JSON in tables/.
 """
@@ -19,8 +19,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .plots import FIGURES, Results, Series, at_cut, cuts, number, series, spread
 
 Row = dict[str, Any]
-STUDY_KEYS = ("name", "title", "config_hash", "created", "luminosity_fb", "points", "reach")
+STRENGTH = "S/\u2060√B"  # does not break at the end of a line
+STUDY_KEYS = ("name", "title", "config_hash", "created", "luminosity_fb", "samples", "points")
 POINT_KEYS = ("method", "label", "s_over_sqrt_b", "repeat", "seed", "auc", "collapsed", "eps_b")
+SAMPLE_KEYS = ("hash", "process", "seed", "cross_section_fb", "n_generated", "n_kept", "cutflow")
 
 
 def write_report(folder: Path) -> Path:
@@ -38,26 +40,21 @@ def write_report(folder: Path) -> Path:
     results = load_results(folder)
     tables = make_tables(results)
     for name, rows in tables.items():
-        _write(folder / "tables" / f"{name}.csv", _as_csv(rows))
-        _write(folder / "tables" / f"{name}.json", _as_json(rows))
+        _save_table(folder / "tables" / name, rows)
     images = {name: _save_figure(name, results, folder / "figures") for name in FIGURES}
-    html = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            results=results,
-            series=series(results),
-            reach=_reach_lines(results),
-            tables=tables,
-            cuts=cuts(results),
-            images=images,
-            captions={name: caption(results) for name, caption in CAPTIONS.items()},
-            config=json.dumps(results.get("config", {}), indent=2, ensure_ascii=False),
-        )
+    template = _environment().get_template("report.html.j2")
+    html = template.render(
+        results=results,
+        series=series(results),
+        reach=_reach_lines(results),
+        tables=tables,
+        cuts=cuts(results),
+        images=images,
+        captions={name: caption(results) for name, caption in CAPTIONS.items()},
+        config=json.dumps(results.get("config", {}), indent=2, ensure_ascii=False),
     )
-    path = folder / "report.html"
-    _write(path, html.encode())
-    return path
+    _write(folder / "report.html", html.encode())
+    return folder / "report.html"
 
 
 def load_results(folder: Path) -> Results:
@@ -78,6 +75,8 @@ def load_results(folder: Path) -> Results:
         raise ValueError(f"expected a list of trainings in {path}; got {results['points']!r:.40}")
     for i, point in enumerate(results["points"]):
         _require(point, POINT_KEYS, f"points[{i}] of {path}")
+    for name, sample in results["samples"].items():
+        _require(sample, SAMPLE_KEYS, f"samples.{name} of {path}")
     return dict(results)
 
 
@@ -98,22 +97,20 @@ def make_tables(results: Results) -> dict[str, list[Row]]:
     return {
         "reach": [
             {"method": method, "eps_b": float(key), **entry}
-            for method, row in results["reach"].items()
+            for method, row in (results.get("reach") or {}).items()
             for key, entry in row.items()
         ],
         "working_points": [row for one in series(results) for row in _working_points(results, one)],
         "trainings": [
             {k: v for k, v in point.items() if not isinstance(v, (dict, list))}
-            | {"eps_b": float(key)}
-            | {k: v for k, v in cut.items() if k != "eps_b"}
-            | {"eps_b_measured": cut.get("eps_b")}
+            | {"eps_b_measured": cut.get("eps_b"), **cut, "eps_b": float(key)}
             for point in results["points"]
             for key, cut in point["eps_b"].items()
         ],
         "cutflow": [
             {"sample": name, **line}
-            for name, sample in results.get("samples", {}).items()
-            for line in sample.get("cutflow", [])
+            for name, sample in results["samples"].items()
+            for line in sample["cutflow"]
         ],
     }
 
@@ -137,19 +134,26 @@ def _working_points(results: Results, one: Series) -> list[Row]:
 def _reach_lines(results: Results) -> list[Row]:
     """The reach of every method as text, and the published one."""
     ceilings = {p["method"] for p in results["points"] if p["label"] == "supervised"}
-    lines = [
+    rows, published = dict(results.get("reach") or {}), results.get("reference") or {}
+    if published.get("reach"):
+        ceilings.add(published["label"])
+        values = published["reach"].items()
+        rows[published["label"]] = {k: {"value": x, "status": "measured"} for k, x in values}
+    return [
         {
             "method": method,
-            "ceiling": method in ceilings,
+            "muted": method in ceilings,
             "cells": {key: _reach_cell(results, method, entry) for key, entry in row.items()},
+            "best": min(row, key=lambda key: _order(row[key])),
         }
-        for method, row in results["reach"].items()
+        for method, row in rows.items()
+        if row
     ]
-    published = results.get("reference") or {}
-    cells = {key: (f"{x:.2f}", "") for key, x in published.get("reach", {}).items()}
-    if cells:
-        lines.append({"method": published["label"], "ceiling": True, "cells": cells})
-    return lines
+
+
+def _order(entry: Mapping[str, Any]) -> tuple[int, float]:
+    rank = {"below grid": 0, "measured": 1}.get(entry["status"], 2)
+    return rank, number(entry["value"], otherwise=0)
 
 
 def _reach_cell(results: Results, method: str, entry: Mapping[str, Any]) -> tuple[str, str]:
@@ -158,13 +162,15 @@ def _reach_cell(results: Results, method: str, entry: Mapping[str, Any]) -> tupl
     under, over = f"< {min(grid):g}", f"> {max(grid):g}"
     if entry["status"] != "measured":
         return under if entry["status"] == "below grid" else over, entry["status"]
-    low, high = entry.get("low"), entry.get("high")
-    bounds = (under if low is None else f"{low:.2f}", over if high is None else f"{high:.2f}")
-    return _decimal(entry["value"]), f"{bounds[0]} to {bounds[1]}"
+    if "low" not in entry:
+        return _decimal(entry["value"]), ""
+    low = under if entry["low"] is None else _decimal(entry["low"])
+    high = over if entry["high"] is None else _decimal(entry["high"])
+    return _decimal(entry["value"]), f"{low} – {high}"
 
 
 def _percent(x: float | str) -> str:
-    return f"{100 * float(x):g} %"
+    return f"{100 * float(x):g}\u00a0%"
 
 
 def _decimal(x: object, digits: int = 2) -> str:
@@ -172,95 +178,70 @@ def _decimal(x: object, digits: int = 2) -> str:
     return "–" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
-def _measured(value: float, error: float) -> str:
+def _measured(value: float, error: float | None) -> str:
     """A value with its error, both to two digits of the error."""
-    if not number(error) > 0:
+    if error is None or not error > 0:
         return f"{value:g}"
     digits = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:,.{digits}f} ± {error:,.{digits}f}"
 
 
 def _each(results: Results, text: Callable[[Series], str]) -> str:
-    return "; ".join(f"{one.name}: {text(one)}" for one in series(results)) or "no trainings"
+    return "; ".join(f"{one.name} {text(one)}" for one in series(results)) or "no trainings"
 
 
 def _significance_caption(results: Results) -> str:
-    lines = [
-        f"{line['method']}: "
-        + ", ".join(f"{value} at {_percent(k)}" for k, (value, _) in line["cells"].items())
+    best = [
+        f"{line['method']} {line['cells'][line['best']][0]} (cut at {_percent(line['best'])})"
         for line in _reach_lines(results)
     ]
-    return (
-        "Significance after a cut at each background efficiency ε_B, against S/√B before it; both "
-        "axes in square roots. The median crosses 5σ at S/√B of – "
-        f"{'; '.join(lines) or 'no trainings'}."
-    )
+    return f"The smallest {STRENGTH} with a median of 5σ: {'; '.join(best) or 'no trainings'}."
 
 
 def _auc_caption(results: Results) -> str:
-    def span(one: Series) -> str:
-        groups = one.by_strength()
-        first, last = (groups[x] for x in (min(groups), max(groups)))
-        medians = [_decimal(spread([number(p["auc"]) for p in g]).median, 3) for g in (first, last)]
-        return f"{medians[0]} at S/√B = {min(groups):g}" + (
-            f" and {medians[1]} at {max(groups):g}" if len(groups) > 1 else ""
-        )
+    def ends(one: Series) -> str:
+        groups = list(one.by_strength().values())
+        medians = [spread([number(p["auc"]) for p in groups[i]]).median for i in (0, -1)]
+        return f"{_decimal(medians[0], 3)} to {_decimal(medians[1], 3)}"
 
-    return f"Area under the ROC curve, signal against background. Median – {_each(results, span)}."
+    return f"Median from the smallest to the largest {STRENGTH}: {_each(results, ends)}."
 
 
 def _roc_caption(results: Results) -> str:
-    keys = cuts(results)
-    key = keys[len(keys) // 2] if keys else "nan"
+    key = ([*cuts(results)[1:], *cuts(results)] or ["0.01"])[0]
 
     def efficiency(one: Series) -> str:
-        strength, group = list(one.by_strength().items())[-1]
-        median = spread([at_cut(p, key, "eps_s") for p in group]).median
-        return f"{_decimal(median, 3)} (S/√B = {strength:g})"
+        group = list(one.by_strength().values())[-1]
+        return _decimal(spread([at_cut(p, key, "eps_s") for p in group]).median, 3)
 
-    return (
-        "Signal efficiency and gain in significance against background efficiency, from where ten "
-        f"background test events are left. Median ε_S at ε_B = {_percent(key)}, for the most "
-        f"signal – {_each(results, efficiency)}."
-    )
+    share = f"Median signal efficiency at {_percent(key)} background efficiency"
+    return f"{share} for the largest {STRENGTH}: {_each(results, efficiency)}."
 
 
 def _learning_caption(results: Results) -> str:
     def best(one: Series) -> str:
-        return _decimal(spread([number(p.get("best_epoch")) for p in one.points]).median, 0)
+        return _decimal(spread([number(p.get("best_epoch")) for p in one.runs]).median, 0)
 
-    return (
-        "Loss by epoch, one pair of lines a training. Median of the best epoch – "
-        f"{_each(results, best)}."
-    )
+    return f"Median of the best epoch: {_each(results, best)}."
 
 
 def _mass_caption(results: Results) -> str:
     spans = results.get("regions", {}).get("signal_region", [])
-    region = " and ".join(f"{low:g}–{high:g} GeV" for low, high in spans)
-    return (
-        "Dijet mass of the selected events; bands are statistical. "
-        f"{_decimal(results.get('n_background_signal_region'), 0)} background events are expected "
-        f"in the signal region, {region}, at {results['luminosity_fb']:g} fb⁻¹."
-    )
+    region = " and ".join(f"{low:g} to {high:g} GeV" for low, high in spans)
+    n = _decimal(results.get("n_background_signal_region"), 0)
+    return f"The signal region, {region}, expects {n} background events."
 
 
 def _image_caption(results: Results) -> str:
-    kinds = list((results.get("average_images") or {}).items())
-    if not kinds:
-        return "The study made no images."
-    kind, images = kinds[0]
-    core = {}
-    for process in ("signal", "background"):
-        image = np.array(images[process][0], dtype=float)
-        x = (np.arange(len(image)) + 0.5) * 2 / len(image) - 1
-        total = float(image.sum()) or math.nan
-        core[process] = float(image[np.hypot(x[:, None], x) < 0.2].sum()) / total
-    return (
-        f"Mean jet images about the jet axis. Within 0.2 of the axis of the leading jet lie "
-        f"{100 * core['signal']:.0f} % of the {kind} intensity for signal and "
-        f"{100 * core['background']:.0f} % for background."
-    )
+    shares = []
+    for kind, images in (results.get("average_images") or {}).items():
+        for process in ("signal", "background"):
+            image = np.array(images[process][0], dtype=float)
+            x = (np.arange(len(image)) + 0.5) * 2 / len(image) - 1
+            core = image[np.hypot(x[:, None], x) < 0.2].sum() / (image.sum() or math.nan)
+            shares.append(f"{_percent(round(core, 2))} ({process}, {kind})")
+    text = "Share of the intensity of the leading jet within 0.2 of its axis"
+    return f"{text}: {', '.join(shares) or 'no images'}."
 
 
 CAPTIONS: dict[str, Callable[[Results], str]] = {
@@ -274,45 +255,39 @@ CAPTIONS: dict[str, Callable[[Results], str]] = {
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("fivesigma"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = PackageLoader("fivesigma")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters |= {"decimal": _decimal, "percent": _percent}
     environment.globals |= {"measured": _measured}
     return environment
 
 
-def _save_figure(name: str, results: Results, folder: Path) -> str:
-    """Save a figure as PNG and PDF; returns the PNG as a data URI."""
+def _save_figure(name: str, results: Results, folder: Path) -> tuple[str, float]:
+    """Save a figure as PNG and PDF; returns the PNG as a data URI and the width in inches."""
     figure = FIGURES[name](results)
     png, pdf = io.BytesIO(), io.BytesIO()
     figure.savefig(png, format="png", dpi=150)
+    figure.set_layout_engine("none")  # keeps the layout of the PNG
     figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
     _write(folder / f"{name}.png", png.getvalue())
     _write(folder / f"{name}.pdf", pdf.getvalue())
-    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+    uri = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+    return uri, figure.get_figwidth()
 
 
-def _finite(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _save_table(path: Path, rows: Sequence[Row]) -> None:
+    def finite(v: object) -> object:
+        return None if isinstance(v, float) and not math.isfinite(v) else v
 
-
-def _as_json(rows: Sequence[Row]) -> bytes:
-    clean = [{key: _finite(value) for key, value in row.items()} for row in rows]
-    return (json.dumps(clean, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _as_csv(rows: Sequence[Row]) -> bytes:
+    clean = [{k: finite(v) for k, v in row.items()} for row in rows]
     text = io.StringIO(newline="")
-    columns = dict.fromkeys(key for row in rows for key in row)
+    columns = dict.fromkeys(k for row in rows for k in row)
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _finite(value) for key, value in row.items()} for row in rows)
-    return text.getvalue().encode()
+    writer.writerows(clean)
+    _write(path.with_suffix(".csv"), text.getvalue().encode())
+    _write(path.with_suffix(".json"), json.dumps(clean, indent=1, ensure_ascii=False).encode())
 
 
 def _write(path: Path, content: bytes) -> None:

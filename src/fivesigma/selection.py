@@ -3,10 +3,12 @@ r"""Named cuts, the cutflow they leave, and regions.
 After cuts $1 \dots k$ on $N$ events the efficiency and its binomial error are
 
 $$
-\varepsilon_k = \frac{n_k}{N}, \qquad \sigma(\varepsilon_k) = \sqrt{\frac{\varepsilon_k (1 - \varepsilon_k)}{N}} .
+\varepsilon_k = \frac{n_k}{N}, \qquad \sigma(\varepsilon_k) = \sqrt{\frac{\varepsilon_k (1 -
+\varepsilon_k)}{N}} .
 $$
 
-Cuts are cumulative; regions are cuts as well, each applied on top of all cuts but not on top of each other.
+Cuts are cumulative; regions are cuts as well, each applied on top of all cuts but not on top of
+each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +36,7 @@ class Cut:
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which values pass, shape of x."""
-        return np.any([(low <= x) & (x < high) for low, high in self.windows], axis=0)
+        return np.asarray(np.any([(low <= x) & (x < high) for low, high in self.windows], axis=0))
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ def _leading(
     return variable
 
 
-def _filled(x: ak.Array, clustered: ak.Array) -> NDArray[np.float64]:
-    x = ak.to_numpy(ak.fill_none(x, np.nan)).astype(np.float64)
+def _filled(values: ak.Array, clustered: ak.Array) -> NDArray[np.float64]:
+    x: NDArray[np.float64] = ak.to_numpy(ak.fill_none(values, np.nan)).astype(np.float64)
     x[ak.to_numpy(ak.num(clustered.jets)) < 2] = np.nan
     return x
 
@@ -117,7 +119,8 @@ class Selection:
         """Apply the cuts.
 
         Args:
-            clustered: N * {n_jets, jets: var * {pt, eta, phi, mass, constituents}} from `jets.cluster`.
+            clustered: N * {n_jets, jets: var * {pt, eta, phi, mass, constituents}} from
+            `jets.cluster`.
 
         Raises:
             ValueError: A cut on a variable that does not exist.

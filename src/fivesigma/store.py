@@ -1,9 +1,10 @@
 """Content-addressed samples on disk: ask for N events, missing shards are made.
 
-A sample lies in a folder named by the hash of everything that made it (process, detector, jets, selection, seed, generator version). It
-is a set of Parquet shards of equally many generated events, each with its own seed, so the events do not depend on how many workers make
-them, and asking for more adds shards. A shard carries its own record (cutflow, cross section, seed) and is written to a temporary
-name and renamed: what has a shard's name is whole.
+A sample lies in a folder named by the hash of everything that made it (process, detector, jets,
+selection, seed, generator version). It is a set of Parquet shards of equally many generated events,
+each with its own seed, so the events do not depend on how many workers make them, and asking for
+more adds shards. A shard carries its own record (cutflow, cross section, seed) and is written to a
+temporary name and renamed: what has a shard's name is whole.
 """
 
 import dataclasses
@@ -61,7 +62,7 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields, the generator version and the file format."""
+        """16 hex digits of the SHA-256 of all fields, the generator version and the file format."""
         made_of = dataclasses.asdict(self) | {"generator": generator_version(), "format": FORMAT}
         if self.process.lhe is not None:
             made_of["process"]["lhe"] = hashlib.sha256(self.process.lhe.read_bytes()).hexdigest()
@@ -94,7 +95,10 @@ class Sample:
     def cutflow(self) -> tuple[CutflowRow, ...]:
         """Cutflow of all shards together."""
         return combine(
-            [[CutflowRow(cut, count, r["n_generated"]) for cut, count in r["cutflow"]] for r in self.records]
+            [
+                [CutflowRow(cut, count, r["n_generated"]) for cut, count in r["cutflow"]]
+                for r in self.records
+            ]
         )
 
     @property
@@ -115,7 +119,9 @@ class Sample:
                 table = pq.read_table(shard, columns=columns, page_checksum_verification=True)
                 yield ak.from_arrow(table)
             except OSError as error:
-                raise ValueError(f"expected a whole shard; got {shard} ({error}); delete it and make it again") from error
+                raise ValueError(
+                    f"expected a whole shard; got {shard} ({error}); delete it and make it again"
+                ) from error
 
     def summary(self) -> dict[str, Any]:
         """Provenance for a report."""
@@ -132,7 +138,12 @@ class Sample:
             "n_generated": self.n_generated,
             "n_kept": self.n_selected,
             "cutflow": [
-                {"cut": row.cut, "count": row.count, "efficiency": row.efficiency, "error": row.error}
+                {
+                    "cut": row.cut,
+                    "count": row.count,
+                    "efficiency": row.efficiency,
+                    "error": row.error,
+                }
                 for row in self.cutflow
             ],
         }
@@ -153,12 +164,20 @@ def open_sample(recipe: Recipe, n: int, *, folder: Path) -> Sample:
     records = [_record(path) for path in wanted]
     missing = sum(record is None for record in records)
     if missing:
-        raise ValueError(f"expected {len(wanted)} shards in {folder / recipe.hash}; got {len(wanted) - missing}")
-    whole = [(path, r) for path, r in zip(wanted, records, strict=True) if r is not None and r["n_generated"]]
+        raise ValueError(
+            f"expected {len(wanted)} shards in {folder / recipe.hash}; got {len(wanted) - missing}"
+        )
+    whole = [
+        (path, r)
+        for path, r in zip(wanted, records, strict=True)
+        if r is not None and r["n_generated"]
+    ]
     return Sample(folder / recipe.hash, tuple(p for p, _ in whole), tuple(r for _, r in whole))
 
 
-def make(recipe: Recipe, n: int, *, folder: Path, workers: int = 0, progress: Progress | None = None) -> Sample:
+def make(
+    recipe: Recipe, n: int, *, folder: Path, workers: int = 0, progress: Progress | None = None
+) -> Sample:
     """Make what is missing of the first n generated events, and open them.
 
     Args:
@@ -190,7 +209,9 @@ def make(recipe: Recipe, n: int, *, folder: Path, workers: int = 0, progress: Pr
 def _shards(recipe: Recipe, n: int, folder: Path) -> list[Path]:
     number = math.ceil(n / recipe.shard_events)
     if number > SEEDS_PER_SAMPLE:
-        raise ValueError(f"expected at most {SEEDS_PER_SAMPLE * recipe.shard_events} events; got {n}")
+        raise ValueError(
+            f"expected at most {SEEDS_PER_SAMPLE * recipe.shard_events} events; got {n}"
+        )
     return [folder / recipe.hash / f"shard-{i:05d}.parquet" for i in range(number)]
 
 
@@ -203,7 +224,9 @@ def _record(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _run(recipe: Recipe, todo: list[int], wanted: list[Path], *, workers: int, report: Progress) -> None:
+def _run(
+    recipe: Recipe, todo: list[int], wanted: list[Path], *, workers: int, report: Progress
+) -> None:
     done = len(wanted) - len(todo)
     workers = min(workers, len(todo))
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _leave_with_parent, (os.getpid(),))
@@ -214,9 +237,13 @@ def _run(recipe: Recipe, todo: list[int], wanted: list[Path], *, workers: int, r
             done += 1
             report(done, len(wanted))
     except BrokenProcessPool as error:
-        raise OSError("a worker was killed (out of memory?); what is made is kept, run again to go on") from error
+        raise OSError(
+            "a worker was killed (out of memory?); what is made is kept, run again to go on"
+        ) from error
     finally:
-        for process in list((pool._processes or {}).values()):  # no public way to stop a running shard
+        for process in list(
+            (pool._processes or {}).values()
+        ):  # no public way to stop a running shard
             process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -235,7 +262,9 @@ def _leave_with_parent(parent: int) -> None:
 def _make_shard(recipe: Recipe, index: int, path: Path) -> None:
     seed = SEEDS_PER_SAMPLE * recipe.seed + index + 1
     start = time.perf_counter()
-    events = generate(recipe.process, recipe.shard_events, seed=seed, skip=index * recipe.shard_events)
+    events = generate(
+        recipe.process, recipe.shard_events, seed=seed, skip=index * recipe.shard_events
+    )
     generated = time.perf_counter()
     seen = respond(events, recipe.detector, seed=seed)
     selected = recipe.selection(cluster(seen, recipe.jets))

@@ -48,7 +48,9 @@ class Benchmark:
             ValueError: Unknown process, parameter or value.
         """
         if name not in self.processes:
-            raise ValueError(f"expected a process of {self.name}: {sorted(self.processes)}; got {name!r}")
+            raise ValueError(
+                f"expected a process of {self.name}: {sorted(self.processes)}; got {name!r}"
+            )
         factory = self.processes[name]
         known = factory.__kwdefaults__ or {}
         unknown = set(parameters) - set(known)

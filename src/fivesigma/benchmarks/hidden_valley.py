@@ -1,4 +1,4 @@
-r"""Hidden-valley dijets: $q\bar q \to Z' \to q_D \bar q_D \to$ two dark jets, against QCD dijets, at 13 TeV.
+r"""Hidden-valley dijets, $q\bar q \to Z' \to q_D \bar q_D$, against QCD dijets at 13 TeV.
 
 With $r = m_\pi / \Lambda_D$ (1.0 for ID, 1.8 for DD) the masses follow from the dark scale,
 
@@ -8,19 +8,21 @@ m_\rho = \Lambda_D \sqrt{5.76 + 1.5\,r^2}, \qquad
 m_q = \Lambda_D \big(1 + (r / 5.5)^2\big) .
 $$
 
-ID (indirect decay): dark rho to two dark pions, dark pion to $d\bar d$. DD (direct decay): both to $d\bar d$; rho to two pions is closed.
+ID (indirect decay): dark rho to two dark pions, dark pion to $d\bar d$. DD (direct decay): both to
+$d\bar d$; rho to two pions is closed.
 
-Improving the performance of weak searches using transfer and meta-learning (Beauchesne, Chen, Chiang, 2024)
+Improving the performance of weak searches using transfer and meta-learning (Beauchesne, Chen,
+Chiang, 2024)
 https://arxiv.org/abs/2312.06152
 """
 
 from pathlib import Path
 
+from .base import Benchmark
 from ..detector import CMS
 from ..events import Process, ShowerVeto
 from ..jets import JetDefinition
 from ..selection import Cut, Selection
-from .base import Benchmark
 
 __all__ = ["HIDDEN_VALLEY", "lhe", "qcd", "signal"]
 
@@ -47,7 +49,7 @@ N_Z_PRIME_CHANNELS = 20
 
 
 def masses(lambda_d: float, decay: str) -> tuple[float, float, float]:
-    """Masses (dark quark, dark pion, dark rho) [GeV] for a dark scale [GeV] and a decay scenario."""
+    """Masses [GeV] of dark quark, dark pion and dark rho for a dark scale [GeV] and a decay."""
     r = PION_MASS_RATIO[decay]
     m_quark = lambda_d * (1 + (r / 5.5) ** 2)
     return m_quark, r * lambda_d, lambda_d * (5.76 + 1.5 * r**2) ** 0.5
@@ -59,13 +61,18 @@ def signal(*, lambda_d: float = 10.0, decay: str = "ID", multiparton: str = "on"
     Args:
         lambda_d: Dark confinement scale [GeV].
         decay: "ID" or "DD".
-        multiparton: Multiparton interactions, "on" or "off" (off in the papers' signal files, but on in their background).
+        multiparton: Multiparton interactions, "on" or "off" (off in the papers' signal files, but
+        on in their background).
 
     Raises:
         ValueError: A scale that is not positive, or a value that is not known.
     """
     _check(decay in PION_MASS_RATIO, f"decay in {sorted(PION_MASS_RATIO)}", decay)
-    _check(isinstance(lambda_d, int | float) and 0 < lambda_d <= 500, "0 < lambda_d <= 500 GeV", lambda_d)
+    _check(
+        isinstance(lambda_d, int | float) and 0 < lambda_d <= 500,
+        "0 < lambda_d <= 500 GeV",
+        lambda_d,
+    )
     m_quark, m_pion, m_rho = masses(lambda_d, decay)
     return Process(
         name=f"hidden valley {decay}{lambda_d:g}",
@@ -90,15 +97,21 @@ def qcd(*, mass_min: float = 3000.0, veto: str = "none", multiparton: str = "on"
     """QCD dijets.
 
     Args:
-        mass_min: Lowest partonic mass [GeV]. 3000 is the papers'; events of the regions, m_jj > 4400 GeV, start from higher masses.
-        veto: "none", or "dijet": drop events before multiparton interactions whose parton jets cannot reach the regions.
+        mass_min: Lowest partonic mass [GeV]. 3000 is the papers'; events of the regions, m_jj >
+        4400 GeV, start from higher masses.
+        veto: "none", or "dijet": drop events before multiparton interactions whose parton jets
+        cannot reach the regions.
         multiparton: Multiparton interactions, "on" or "off".
 
     Raises:
         ValueError: A mass that is not positive, or a value that is not known.
     """
     _check(veto in VETOES, f"veto in {sorted(VETOES)}", veto)
-    _check(isinstance(mass_min, int | float) and 0 <= mass_min < 13000, "0 <= mass_min < 13000 GeV", mass_min)
+    _check(
+        isinstance(mass_min, int | float) and 0 <= mass_min < 13000,
+        "0 <= mass_min < 13000 GeV",
+        mass_min,
+    )
     phase_space = ("PhaseSpace:pTHatMin = 700", f"PhaseSpace:mHatMin = {mass_min}")
     return Process(
         name="QCD dijets",
@@ -146,7 +159,10 @@ def _z_prime() -> tuple[str, ...]:
 
 
 def _dark_shower(lambda_d: float, m_quark: float) -> tuple[str, ...]:
-    """Pythia >= 8.313; earlier versions have other names for the fragmentation parameters, and ignore Lambda without setLambda."""
+    """Dark shower and fragmentation, in the names of Pythia >= 8.313.
+
+    Without setLambda, Lambda is ignored; without setabsigma, aLund is.
+    """
     return (
         "HiddenValley:Ngauge = 3",
         "HiddenValley:nFlav = 3",
@@ -169,9 +185,7 @@ def _dark_shower(lambda_d: float, m_quark: float) -> tuple[str, ...]:
 
 def _mesons(codes: tuple[int, ...], mass: float) -> tuple[str, ...]:
     prompt = ("mayDecay = on", "tau0 = 0.001")
-    return tuple(
-        f"4900{code}:{setting}" for code in codes for setting in (f"m0 = {mass}", *prompt)
-    )
+    return tuple(f"4900{code}:{setting}" for code in codes for setting in (f"m0 = {mass}", *prompt))
 
 
 def _rho_channels(code: int, decay: str) -> tuple[tuple[float, int | None, int | None], ...]:
@@ -181,7 +195,10 @@ def _rho_channels(code: int, decay: str) -> tuple[tuple[float, int | None, int |
 def _decays(
     code: int, channels: tuple[tuple[float, int | None, int | None], ...]
 ) -> tuple[str, ...]:
-    """Replace the channels of a meson: the first line clears what was there; None stands for d d-bar; 102 is plain phase space."""
+    """Replace the decay channels of a meson; 102 is plain phase space.
+
+    The first line clears what was there. None stands for d d-bar.
+    """
     lines = []
     for i, (ratio, a, b) in enumerate(channels):
         products = "1 -1" if a is None or b is None else f"{_dark(a)} {_dark(b)}"
@@ -225,5 +242,5 @@ HIDDEN_VALLEY = Benchmark(
     ),
     luminosity_fb=139.0,
     background_cross_section_fb=136.13,
-    source="arXiv 2312.06152 and 2412.00198; 18 922 background events in the signal region at 139/fb",
+    source="arXiv 2312.06152 and 2412.00198: 18 922 background events in the signal region",
 )  # fmt: skip

@@ -1,0 +1,191 @@
+"""The command line: parse, call one function, write."""
+
+import json
+import sys
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import __version__
+from .benchmarks import BENCHMARKS
+from .configuration import SampleRequest, load, parse
+from .progress import Display
+from .report import write_report
+from .results import save
+from .selection import table
+from .store import default_folder, make
+from .studies import recipe, run
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Weakly supervised searches for new physics at colliders.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value; may be repeated."),
+]
+Store = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the samples; by default $FIVESIGMA_STORE or ~/.cache/fivesigma."),
+]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core.")]
+
+
+@app.command()
+def benchmarks() -> None:
+    """List what physics is there."""
+    for benchmark in BENCHMARKS.values():
+        typer.echo(f"{benchmark.name}: {benchmark.title}")
+        typer.echo(f"  source: {benchmark.source}")
+        typer.echo(
+            f"  luminosity: {benchmark.luminosity_fb:g} /fb; background in the signal region: "
+            f"{benchmark.background_cross_section_fb:g} fb, {benchmark.n_background} events"
+        )
+        for name, factory in benchmark.processes.items():
+            role = {benchmark.signal: " (signal)", benchmark.background: " (background)"}.get(
+                name, ""
+            )
+            defaults = ", ".join(f"{k}={v}" for k, v in (factory.__kwdefaults__ or {}).items())
+            typer.echo(f"  process {name}{role}: {defaults}")
+        typer.echo(f"  points of the signal: {', '.join(benchmark.points)}")
+        for cut in benchmark.selection.cuts:
+            typer.echo(f"  cut {cut.name}")
+        for region in benchmark.selection.regions:
+            windows = " or ".join(
+                f"{low:g} <= {region.variable} < {high:g} GeV" for low, high in region.windows
+            )
+            typer.echo(f"  region {region.name}: {windows}")
+
+
+@app.command()
+def generate(
+    benchmark: Annotated[str, typer.Argument(help="Name of a benchmark.")],
+    process: Annotated[str, typer.Argument(help="Name of one of its processes.")],
+    n: Annotated[int, typer.Option("-n", help="Number of generated events, before the selection.")],
+    assignments: Set = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 1,
+    workers: Workers = 0,
+    store: Store = None,
+) -> None:
+    """Generate, simulate, cluster and select events; go on where an earlier run stopped."""
+    if benchmark not in BENCHMARKS:
+        raise ValueError(f"expected a benchmark of {sorted(BENCHMARKS)}; got {benchmark!r}")
+    if n < 1:
+        raise ValueError(f"expected a number of events >= 1; got {n}")
+    parameters = dict(parse(assignment) for assignment in assignments or ())
+    request = SampleRequest(process=process, events=n, parameters=parameters)
+    with Display() as display:
+        sample = make(
+            recipe(BENCHMARKS[benchmark], request, seed=seed),
+            n,
+            folder=store or default_folder(),
+            workers=workers,
+            progress=lambda done, total: display(f"generate {process} (shards)", done, total),
+        )
+    value, error = sample.cross_section_fb
+    physical = sample.records[0]["cross_section"] == "physical"
+    typer.echo(table(sample.cutflow))
+    typer.echo(
+        f"cross section: {value:.5g} +- {error:.2g} fb" if physical else "cross section: arbitrary"
+    )
+    typer.echo(f"sample: {sample.folder}")
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="Study file (YAML).")],
+    assignments: Set = None,
+    workers: Workers = 0,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the study; by default runs/NAME.")
+    ] = None,
+    store: Store = None,
+) -> None:
+    """Run a study, or what is missing of it, and write its report."""
+    _study(file, assignments or [], workers=workers, scheduler=scheduler, out=out, store=store)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("fivesigma-demo"),
+    workers: Workers = 0,
+    store: Store = None,
+) -> None:
+    """The whole chain, small, on freshly generated collisions."""
+    with as_file(files(__package__) / "templates" / "demo.yaml") as file:
+        _study(file, [], workers=workers, scheduler=None, out=out, store=store or out / "samples")
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder with a results.json.")]) -> None:
+    """Write the HTML report, figures and tables of a study again."""
+    typer.echo(f"report: {write_report(folder)}")
+
+
+def _study(
+    file: Path,
+    assignments: list[str],
+    *,
+    workers: int,
+    scheduler: str | None,
+    out: Path | None,
+    store: Path | None,
+) -> None:
+    study = load(file, assignments)
+    out = out or Path("runs") / study.name
+    out.mkdir(parents=True, exist_ok=True)
+    with Display() as display:
+        done = run(
+            study,
+            out=out,
+            store=store or default_folder(),
+            workers=workers,
+            scheduler=scheduler,
+            report=display,
+        )
+    results = save(done, out)
+    page = write_report(out)
+    for sentence in _sentences(results):
+        typer.echo(sentence)
+    typer.echo(f"report: {page.resolve()}")
+
+
+def _sentences(results: Path) -> list[str]:
+    return list(json.loads(results.read_text())["summary"])
+
+
+def _version(value: bool) -> None:  # noqa: FBT001
+    if value:
+        typer.echo(f"fivesigma {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; what a user can cause is one line and exit code 2."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"fivesigma: {' '.join(str(error).split())}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "fivesigma: interrupted; what is done is kept, run the same command again to go on\n"
+        )
+        sys.exit(130)

@@ -1,0 +1,182 @@
+"""From the records of a study to results.json.
+
+It holds every number that a report prints, traceable to configuration, samples and seeds.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import math
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import yaml
+
+from . import __version__
+from .configuration import Study
+from .events import generator_version
+from .selection import Cut
+from .statistics import reach
+from .store import Sample
+from .studies import Run, n_background, write_json
+from .tasks import check
+
+__all__ = ["assemble", "save"]
+
+AVERAGED = 4000
+BIN_GEV = 100.0
+
+
+def save(run: Run, out: Path) -> Path:
+    """Write config.yaml and results.json into the folder of a study; returns the latter."""
+    (out / "config.yaml").write_text(
+        yaml.safe_dump(run.study.model_dump(mode="json"), sort_keys=False)
+    )
+    path = out / "results.json"
+    write_json(path, assemble(run))
+    return path
+
+
+def assemble(run: Run) -> dict[str, Any]:
+    """All numbers of a study, JSON types only; momenta in GeV, cross sections in fb."""
+    study, benchmark = run.study, run.benchmark
+    config = study.model_dump(mode="json")
+    points = _points(run)
+    reaches = _reach(points, study)
+    return {
+        "name": study.name,
+        "title": study.title,
+        "benchmark": study.benchmark,
+        "config": config,
+        "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16],
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "luminosity_fb": study.luminosity_fb or benchmark.luminosity_fb,
+        "n_background_signal_region": n_background(study, benchmark),
+        "regions": {
+            region.name: [list(window) for window in region.windows]
+            for region in benchmark.selection.regions
+            if region.name in ("signal_region", "sideband")
+        },
+        "samples": {role: sample.summary() for role, sample in run.samples.items()},
+        "m_jj": _spectrum(run),
+        "average_images": _average_images(run),
+        "points": points,
+        "reach": reaches,
+        "reference": study.published.model_dump(exclude_none=True) if study.published else None,
+        "summary": _summary(study, points, reaches),
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = ("numpy", "torch", "awkward", "fastjet")
+    return {
+        "fivesigma": __version__,
+        "generator": generator_version(),
+        **{p: version(p) for p in packages},
+    }
+
+
+def _points(run: Run) -> list[dict[str, Any]]:
+    points = []
+    for record in run.records:
+        task = record["task"]
+        shared = {k: v for k, v in record.items() if k not in ("task", "points")}
+        head = {
+            "method": task.arm.name,
+            "label": task.arm.label,
+            "representation": check(task.arm).name,
+            "repeat": task.repeat,
+        }
+        points += [head | shared | point for point in record["points"]]
+    return points
+
+
+def _reach(points: list[dict[str, Any]], study: Study) -> dict[str, dict[str, dict[str, Any]]]:
+    rng = np.random.default_rng(study.seed)
+    grid = sorted(set(study.grid.s_over_sqrt_b))
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for arm in study.arms:
+        own = [p for p in points if p["method"] == arm.name]
+        found[arm.name] = {}
+        for eps in (f"{e:g}" for e in study.grid.eps_b):
+            z = [[p["eps_b"][eps]["z_after"] for p in own if p["s_over_sqrt_b"] == s] for s in grid]
+            r = reach(grid, z, rng=rng)
+            status = {"none": "measured", "lower": "above grid", "upper": "below grid"}[r.limit]
+            numbers = {"value": r.value, "low": r.low, "high": r.high}
+            found[arm.name][eps] = {k: x if math.isfinite(x) else None for k, x in numbers.items()}
+            found[arm.name][eps] |= {"status": status}
+    return found
+
+
+def _spectrum(run: Run) -> dict[str, Any]:
+    """Counts of m_jj, with scales to the luminosity and to the largest S of the grid."""
+    windows = [w for region in run.benchmark.selection.regions for w in region.windows]
+    low, high = min(w[0] for w in windows) - 400, max(w[1] for w in windows) + 400
+    edges = np.arange(low, high + BIN_GEV / 2, BIN_GEV)
+    counts = {role: _counts(sample, edges) for role, sample in run.samples.items()}
+    inside = run.benchmark.selection.region("signal_region")
+    b = n_background(run.study, run.benchmark)
+    expected = {"signal": max(run.study.grid.s_over_sqrt_b) * b**0.5, "background": b}
+    scales = {
+        f"{role}_scale": expected[role] / max(_in_region(run.samples[role], inside), 1)
+        for role in counts
+    }
+    return {"edges_gev": edges.tolist(), **{r: c.tolist() for r, c in counts.items()}, **scales}
+
+
+def _counts(sample: Sample, edges: np.ndarray) -> np.ndarray:
+    total = np.zeros(len(edges) - 1, dtype=int)
+    for events in sample.batches(columns=["m_jj"]):
+        total += np.histogram(ak.to_numpy(events.m_jj), edges)[0]
+    return total
+
+
+def _in_region(sample: Sample, region: Cut) -> int:
+    return next(row.count for row in sample.cutflow if row.cut == region.name)
+
+
+def _average_images(run: Run) -> dict[str, dict[str, Any]]:
+    averages: dict[str, dict[str, Any]] = {}
+    for record in run.records:
+        task = record["task"]
+        kind = task.arm.representation.get("intensity", check(task.arm).name)
+        if len(check(task.arm).shape) != 3 or kind in averages:
+            continue
+        averages[kind] = {
+            role: np.load(folder / "signal_region.npy", mmap_mode="r")[:AVERAGED].mean(0).tolist()
+            for role, folder in zip(("signal", "background"), task.pools, strict=True)
+        }
+    return averages
+
+
+def _summary(
+    study: Study, points: list[dict[str, Any]], reaches: dict[str, dict[str, dict[str, Any]]]
+) -> list[str]:
+    """What the study shows, in a few sentences."""
+    sentences = [_sentence(arm.name, reaches[arm.name], study) for arm in study.arms]
+    trainings = len({point["hash"] for point in points})
+    collapsed = len({point["hash"] for point in points if point["collapsed"]})
+    sentences.append(
+        f"{trainings} trainings against {points[0]['n_background']} background events, "
+        f"{collapsed} of them collapsed; the significances are not calibrated."
+    )
+    return sentences
+
+
+def _sentence(arm: str, row: dict[str, dict[str, Any]], study: Study) -> str:
+    eps, best = min(row.items(), key=lambda item: item[1]["value"] or math.inf)
+    if best["status"] == "measured":
+        low, high = (
+            "off the grid" if x is None else f"{x:.2f}" for x in (best["low"], best["high"])
+        )
+        return (
+            f"{arm}: 5 sigma from S/sqrt(B) = {best['value']:.2f} on "
+            f"(68 % interval {low} to {high}), cutting at eps_b = {100 * float(eps):g} %."
+        )
+    grid = study.grid.s_over_sqrt_b
+    side = "above" if best["status"] == "above grid" else "at or below the first point of"
+    return f"{arm}: 5 sigma {side} the grid of S/sqrt(B) from {min(grid):g} to {max(grid):g}."

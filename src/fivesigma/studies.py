@@ -1,0 +1,254 @@
+"""Grids of trainings: samples in, one record per training out, resumable.
+
+Each training is a task of its own. Its record lies in a file named by the hash of all that decides
+it, so a second run does only what is missing, and killing a run loses at most the trainings in
+flight. Tasks run on Dask: a local cluster, or one that the site provides.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from distributed import Client, LocalCluster, as_completed
+
+from .benchmarks import BENCHMARKS, Benchmark
+from .configuration import SampleRequest, Study
+from .representations import Representation
+from .store import Recipe, Sample, make
+from .tasks import REGIONS, Task, check, train
+
+__all__ = ["Run", "n_background", "prepare", "recipe", "run", "write_json"]
+
+Report = Callable[[str, int, int, str], None]
+"""Called with (stage, done, total, note)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a study made."""
+
+    study: Study
+    """Its configuration."""
+    benchmark: Benchmark
+    """Its physics."""
+    samples: dict[str, Sample]
+    """Events, "signal" and "background"."""
+    records: tuple[dict[str, Any], ...]
+    """One per training, in the order of the grid."""
+
+
+def prepare(
+    study: Study, *, store: Path, workers: int, report: Report
+) -> tuple[Benchmark, dict[str, Sample]]:
+    """Check the names in the study and make its samples.
+
+    Raises:
+        ValueError: A name that does not exist, or a sample with too few events for the study.
+    """
+    if study.benchmark not in BENCHMARKS:
+        raise ValueError(
+            f"benchmark: expected one of {sorted(BENCHMARKS)}; got {study.benchmark!r}"
+        )
+    benchmark = BENCHMARKS[study.benchmark]
+    for arm in study.arms:
+        check(arm)
+    requests = {"signal": study.signal, "background": study.background}
+    recipes = {
+        role: recipe(benchmark, request, seed=study.seed) for role, request in requests.items()
+    }
+    samples = {}
+    for role, request in requests.items():
+        samples[role] = make(
+            recipes[role],
+            request.events,
+            folder=store,
+            workers=workers,
+            progress=_stage(report, f"generate {role}"),
+        )
+    _enough(study, benchmark, samples)
+    return benchmark, samples
+
+
+def _stage(report: Report, name: str) -> Callable[[int, int], None]:
+    return lambda done, total: report(name, done, total, "")
+
+
+def recipe(benchmark: Benchmark, request: SampleRequest, *, seed: int) -> Recipe:
+    """How the events of a request are made."""
+    process = benchmark.process(request.process, request.parameters)
+    return Recipe(process, benchmark.detector, benchmark.jets, benchmark.selection, seed=seed)
+
+
+def _enough(study: Study, benchmark: Benchmark, samples: dict[str, Sample]) -> None:
+    b = n_background(study, benchmark)
+    s = max(study.grid.s_over_sqrt_b) * b**0.5
+    train = {"signal": s, "background": b}
+    for arm in study.arms:
+        if arm.label == "supervised":
+            train = {role: max(n, arm.supervised_events or b) for role, n in train.items()}
+    for role, sample in samples.items():
+        counts = {row.cut: row.count for row in sample.cutflow}
+        needed = train[role] + getattr(study.held_out, role)
+        if counts[REGIONS[0]] < needed:
+            raise ValueError(
+                f"{role}.events: expected {needed:.0f} events in the signal region (data and held "
+                f"out); got {counts[REGIONS[0]]} from {sample.n_generated} generated"
+            )
+
+
+def n_background(study: Study, benchmark: Benchmark) -> int:
+    """Background events in the signal region at the study's luminosity."""
+    luminosity = study.luminosity_fb or benchmark.luminosity_fb
+    return round(luminosity * benchmark.background_cross_section_fb)
+
+
+def represent(
+    sample: Sample, representation: Representation, benchmark: Benchmark, report: Report
+) -> Path:
+    """Represented events of the two regions, as arrays on disk beside the sample.
+
+    Returns:
+        Folder with signal_region.npy and sideband.npy, float32 (N, *shape).
+    """
+    folder = sample.folder / f"{representation.name}-{len(sample.shards)}"
+    if all((folder / f"{name}.npy").exists() for name in REGIONS):
+        return folder
+    folder.mkdir(exist_ok=True)
+    counts = {row.cut: row.count for row in sample.cutflow}
+    paths = {name: folder / f".{name}.{os.getpid()}.tmp" for name in REGIONS}
+    shape = {name: (counts[name], *representation.shape) for name in REGIONS}
+    arrays = {
+        name: np.lib.format.open_memmap(paths[name], "w+", np.float32, shape[name])
+        for name in REGIONS
+    }
+    filled = dict.fromkeys(REGIONS, 0)
+    for i, events in enumerate(sample.batches()):
+        mass = ak.to_numpy(events.m_jj).astype(np.float64)
+        for name in REGIONS:
+            inside = benchmark.selection.region(name)(mass)
+            x = representation(events.jets[inside])
+            arrays[name][filled[name] : filled[name] + len(x)] = x
+            filled[name] += len(x)
+        report(f"represent {representation.name}", i + 1, len(sample.shards), "")
+    for name in REGIONS:
+        arrays[name].flush()
+        paths[name].replace(folder / f"{name}.npy")
+    return folder
+
+
+def tasks(
+    study: Study, benchmark: Benchmark, folders: dict[tuple[str, str], Path]
+) -> Iterator[Task]:
+    """The trainings of a study, all arms of the first repeat first."""
+    grid = study.grid
+    for repeat in range(grid.repeats):
+        for arm in study.arms:
+            strengths = (
+                [tuple(grid.s_over_sqrt_b)]
+                if arm.label == "supervised"
+                else [(s,) for s in grid.s_over_sqrt_b]
+            )
+            name = check(arm).name
+            for strength in strengths:
+                yield Task(
+                    arm=arm,
+                    repeat=repeat,
+                    strengths=strength,
+                    seed=study.seed,
+                    n_background=n_background(study, benchmark),
+                    held_out=(study.held_out.signal, study.held_out.background),
+                    eps_b=tuple(grid.eps_b),
+                    pools=(folders["signal", name], folders["background", name]),
+                )
+
+
+def run(
+    study: Study,
+    *,
+    out: Path,
+    store: Path,
+    workers: int = 0,
+    scheduler: str | None = None,
+    report: Report,
+) -> Run:
+    """Do what is missing of a study.
+
+    Args:
+        study: Configuration.
+        out: Folder of the study; records are kept in out/records.
+        store: Folder of the samples.
+        workers: Processes for generation and training; 0 for one per core.
+        scheduler: Address of a Dask scheduler; None for a local cluster.
+        report: Told about progress.
+
+    Raises:
+        ValueError: Something in the study does not fit.
+    """
+    cores = os.cpu_count() or 1
+    workers = workers or cores
+    benchmark, samples = prepare(study, store=store, workers=workers, report=report)
+    folders = {}
+    for arm in study.arms:
+        representation = check(arm)
+        for role, sample in samples.items():
+            folders[role, representation.name] = represent(
+                sample, representation, benchmark, report
+            )
+    wanted = list(tasks(study, benchmark, folders))
+    records = out / "records"
+    records.mkdir(parents=True, exist_ok=True)
+    paths = {task.hash: records / f"{task.hash}.json" for task in wanted}
+    missing = [task for task in wanted if _read(paths[task.hash]) is None]
+    report("train", len(wanted) - len(missing), len(wanted), "")
+    if missing:
+        cluster = scheduler or LocalCluster(
+            n_workers=min(workers, len(missing)), threads_per_worker=1, dashboard_address=None
+        )
+        with Client(cluster) as client:
+            _work(client, missing, paths, max(1, cores // workers), len(wanted), report)
+        if not isinstance(cluster, str):
+            cluster.close()
+    done = [{"task": task, **(_read(paths[task.hash]) or {})} for task in wanted]
+    return Run(study, benchmark, samples, tuple(done))
+
+
+def _work(
+    client: Client,
+    missing: list[Task],
+    paths: dict[str, Path],
+    threads: int,
+    total: int,
+    report: Report,
+) -> None:
+    state = {"done": total - len(missing)}
+    client.subscribe_topic("epochs", lambda event: report("train", state["done"], total, event[1]))
+    priority = {task.hash: -i for i, task in enumerate(missing)}
+    futures = [
+        client.submit(
+            train, task, threads, key=f"train-{task.hash}", priority=priority[task.hash], pure=False
+        )
+        for task in missing
+    ]
+    for _, record in as_completed(futures, with_results=True):
+        write_json(paths[record["hash"]], record)
+        state["done"] += 1
+        report("train", state["done"], total, "")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write to a temporary name, then rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content, indent=1, allow_nan=False))
+    temporary.replace(path)

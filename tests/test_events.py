@@ -1,0 +1,434 @@
+"""What Pythia is asked for, and what comes out of it.
+
+Reference numbers: the table of benchmark points in arXiv 2312.06152 and 2412.00198 (masses, to the
+printed digits), and Pythia 8.317.2 alone, 5000 events with seed 7 (cross section of QCD dijets).
+"""
+
+import gzip
+import re
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import pythia8mc
+
+from fivesigma.benchmarks import BENCHMARKS
+from fivesigma.benchmarks.hidden_valley import HIDDEN_VALLEY, lhe, qcd, signal
+from fivesigma.detector import NoDetector, respond
+from fivesigma.events import Process, ShowerVeto, generate, generator_version
+from fivesigma.jets import JetDefinition, cluster
+from fivesigma.selection import m_jj
+
+REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
+COLUMNS = ["px", "py", "pz", "mass", "vx", "vy", "vz", "pdgid", "charge"]
+CHARGE = {22: 0, 11: -1, 13: -1, 211: 1, 321: 1, 130: 0, 2212: 1, 2112: 0}  # by |PDG code|
+# m_q, m_pi, m_rho [GeV], pTminFSR [GeV], bLund [1/GeV^2]
+POINTS = {
+    "ID1": ("1.0331", "1", "2.6944", "1.1", "1.78"),
+    "ID5": ("5.1653", "5", "13.472", "5.5", "0.07121"),
+    "ID10": ("10.331", "10", "26.944", "11.0", "0.0178"),
+    "ID20": ("20.661", "20", "53.889", "22.0", "0.004451"),
+    "ID30": ("30.992", "30", "80.833", "33.0", "0.001978"),
+    "ID40": ("41.322", "40", "107.78", "44.0", "0.001113"),
+    "ID50": ("51.653", "50", "134.72", "55.0", "0.0007121"),
+    "DD1": ("1.1071", "1.8", "3.2588", "1.1", "1.55"),
+    "DD5": ("5.5355", "9", "16.294", "5.5", "0.06201"),
+    "DD10": ("11.071", "18", "32.588", "11.0", "0.0155"),
+    "DD20": ("22.142", "36", "65.177", "22.0", "0.003875"),
+    "DD30": ("33.213", "54", "97.765", "33.0", "0.001722"),
+    "DD40": ("44.284", "72", "130.35", "44.0", "0.0009688"),
+    "DD50": ("55.355", "90", "162.94", "55.0", "0.0006201"),
+}
+DARK_PIONS = (111, 211, 311, 221, 321, 331)
+DARK_RHOS = (113, 213, 313, 223, 323, 333)
+
+VETO = ShowerVeto(
+    scale=20.0, radius=0.8, pt_min=0.0, eta_max=1e3, mass_min=-1.0, mass_max=1e9
+)
+
+
+@cache
+def made(process, n, seed=11):
+    return generate(process, n, seed=seed)
+
+
+def charged(events):
+    return ak.to_numpy(ak.sum(events.particles.charge != 0, axis=1)).astype(float)
+
+
+def mean(x):
+    return x.mean(), x.std() / len(x) ** 0.5
+
+
+def significance(a, b):
+    (x, dx), (y, dy) = mean(a), mean(b)
+    return (x - y) / np.hypot(dx, dy)
+
+
+def configured(process):
+    pythia = pythia8mc.Pythia("", False)
+    refused = [line for line in process.settings if not pythia.readString(line)]
+    assert refused == []
+    return pythia
+
+
+def printed(text):
+    """The number, within half a unit of its last digit."""
+    return pytest.approx(float(text), abs=0.5001 * 10.0 ** Decimal(text).as_tuple().exponent)
+
+
+def channels(pythia, code):
+    entry = pythia.particleData.findParticle(code)
+    found = [entry.channel(i) for i in range(entry.sizeChannels())]
+    return {
+        tuple(c.product(k) for k in range(c.multiplicity())): c.bRatio() for c in found if c.bRatio()
+    }
+
+
+# Settings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", POINTS)
+def test_signal_points(name):
+    """Every line is known to Pythia, and masses follow the rules of the papers."""
+    pythia = configured(HIDDEN_VALLEY.process("signal", HIDDEN_VALLEY.points[name]))
+    m_quark, m_pion, m_rho, pt_min, b_lund = POINTS[name]
+    data, parm = pythia.particleData, pythia.settings.parm
+    assert [data.m0(4900100 + i) for i in (1, 2, 3)] == [printed(m_quark)] * 3
+    assert [data.m0(4900000 + code) for code in DARK_PIONS] == [printed(m_pion)] * 6
+    assert [data.m0(4900000 + code) for code in DARK_RHOS] == [printed(m_rho)] * 6
+    assert parm("HiddenValley:pTminFSR") == printed(pt_min)
+    assert parm("HiddenValley:bLund") == printed(b_lund)
+    assert parm("HiddenValley:sigmaLund") == pytest.approx(0.5 * data.m0(4900101))
+    assert parm("HiddenValley:Lambda") == HIDDEN_VALLEY.points[name]["lambda_d"]
+    assert pythia.settings.flag("HiddenValley:setLambda")
+
+
+def test_the_reference_table_has_all_points():
+    assert set(POINTS) == set(HIDDEN_VALLEY.points)
+
+
+@pytest.mark.slow
+def test_decay_channels_replace_those_of_pythia():
+    direct, indirect = (configured(signal(decay=decay)) for decay in ("DD", "ID"))
+    for pythia in (direct, indirect):
+        assert [channels(pythia, 4900000 + code) for code in DARK_PIONS] == [{(1, -1): 1.0}] * 6
+    assert [channels(direct, 4900000 + code) for code in DARK_RHOS] == [{(1, -1): 1.0}] * 6
+    for code in DARK_RHOS:
+        found = channels(indirect, 4900000 + code)
+        assert sum(found.values()) == pytest.approx(1.0)
+        daughters = {abs(product) - 4900000 for products in found for product in products}
+        assert daughters <= set(DARK_PIONS)
+    assert channels(indirect, 4900113) == {
+        (4900211, -4900211): 0.66,
+        (4900311, -4900311): 0.17,
+        (4900321, -4900321): 0.17,
+    }
+    z_prime = {(1, -1): 0.01, (2, -2): 0.01} | {(q, -q): 1.0 for q in (4900101, 4900102, 4900103)}
+    assert channels(direct, 4900023) == z_prime
+
+
+# Dark sector
+
+
+@pytest.mark.slow
+def test_the_dark_scale_changes_the_multiplicity():
+    """Charged particles: few from light pions, most at 10 GeV, fewer from few heavy pions."""
+    n = {scale: charged(made(signal(lambda_d=scale, multiparton="off"), 150)) for scale in (1.0, 10.0, 50.0)}
+    assert significance(n[10.0], n[1.0]) > 6
+    assert significance(n[10.0], n[50.0]) > 6
+
+
+@pytest.mark.slow
+def test_the_dark_scale_runs_the_coupling():
+    """Without setLambda the coupling is fixed at 91 GeV and the shower is softer."""
+    process = signal(multiparton="off")
+    switch = "HiddenValley:setLambda = {}".format
+    assert switch("on") in process.settings
+    other = tuple(line.replace(switch("on"), switch("off")) for line in process.settings)
+    fixed = charged(made(replace(process, settings=other), 100))
+    assert significance(charged(made(process, 150)), fixed) > 6
+
+
+@pytest.mark.slow
+def test_the_decay_scenarios_differ():
+    indirect, direct = (charged(made(signal(decay=d, multiparton="off"), 150)) for d in ("ID", "DD"))
+    assert significance(indirect, direct) > 6
+
+
+# Events
+
+
+@pytest.mark.slow
+def test_the_seed_decides_the_events():
+    process = qcd(multiparton="off")
+    first = made(process, 260)  # more than one batch
+    again = generate(process, 20, seed=11)
+    other = generate(process, 20, seed=12)
+    for name in COLUMNS:
+        assert ak.array_equal(first.particles[name][:20], again.particles[name])
+    assert ak.to_list(ak.num(again.particles)) != ak.to_list(ak.num(other.particles))
+    assert again.provenance == {
+        "generator": generator_version(), "process": "QCD dijets", "seed": 11
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_particles_are_visible_and_stable():
+    p = made(qcd(), 60).particles
+    assert len(p) == 60
+    assert sorted(p.fields) == sorted(COLUMNS)
+    code, charge = (ak.to_numpy(ak.flatten(p[name])) for name in ("pdgid", "charge"))
+    assert set(np.abs(code)) <= set(CHARGE)
+    expected = np.array([CHARGE[abs(c)] * np.sign(c) for c in code])
+    assert np.array_equal(charge, expected)
+    assert set(charge) == {-1.0, 0.0, 1.0}
+
+
+@pytest.mark.slow
+def test_the_visible_energy_is_that_of_the_beams():
+    """13 TeV, less what neutrinos carry; transverse momenta balance as well."""
+    p = made(qcd(), 60).particles
+    energy = ak.to_numpy(ak.sum(np.sqrt(p.px**2 + p.py**2 + p.pz**2 + p.mass**2), axis=1))
+    assert energy.max() < 13000 * (1 + 1e-6)
+    assert np.median(energy) > 12800
+    missing = np.hypot(ak.sum(p.px, axis=1), ak.sum(p.py, axis=1))
+    assert np.median(missing) < 50
+
+
+@pytest.mark.slow
+def test_production_vertices():
+    """About 10 % of the particles start more than 1 mm away, 2 % outside the tracker (K0S, hyperons)."""
+    p = made(qcd(), 60).particles
+    r, z = (ak.to_numpy(ak.flatten(x)) for x in (np.hypot(p.vx, p.vy), np.abs(p.vz)))
+    assert 0.08 < np.mean(np.hypot(r, z) > 1.0) < 0.13
+    assert 0.01 < np.mean((r > 1290) | (z > 3000)) < 0.035
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factory", [qcd, signal])
+def test_multiparton_interactions_add_particles(factory):
+    on, off = (charged(made(factory(multiparton=state), 60)) for state in ("on", "off"))
+    assert significance(on, off) > 4
+
+
+@pytest.mark.slow
+def test_cross_section_of_qcd():
+    events = made(qcd(multiparton="off"), 260)
+    value, error = events.cross_section_fb, events.cross_section_error_fb
+    assert 0 < error < 0.06 * value
+    assert abs(value - 7680) < 3 * np.hypot(error, 60)  # 7.68 +- 0.06 pb
+
+
+@pytest.mark.slow
+def test_no_events():
+    events = generate(qcd(multiparton="off"), 0, seed=1)
+    assert len(events) == 0
+    assert sorted(events.particles.fields) == sorted(COLUMNS)
+
+
+SAME = {"qcd": qcd(), "hvID10": signal(multiparton="off")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAME)
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="no reference events beside the repository")
+@pytest.mark.skipif(version("pythia8mc") != "8.317.2", reason="another version of Pythia")
+def test_the_events_are_those_of_the_reference(name):
+    """Same seed and settings, written by another program; momenta were rounded to 12 bits."""
+    theirs = ak.from_parquet(REFERENCE / f"{name}_particles_0.parquet", columns=["px", "pdgid"])[:20]
+    ours = generate(SAME[name], 20, seed=7).particles
+    assert ak.to_list(ak.num(ours)) == ak.to_list(ak.num(theirs.px))
+    assert ak.all(ours.pdgid == theirs.pdgid)
+    assert ak.all(np.abs(ours.px - theirs.px) <= 1.3e-4 * np.abs(ours.px))
+
+
+# Veto
+
+
+@pytest.mark.slow
+def test_a_veto_that_passes_all_changes_nothing():
+    process = qcd(multiparton="off")
+    plain, through = made(process, 260), generate(replace(process, veto=VETO), 20, seed=11)
+    assert ak.array_equal(plain.particles.px[:20], through.particles.px)
+
+
+@pytest.mark.slow
+def test_the_veto_saves_what_the_regions_keep():
+    """Fewer events, a larger share of them in the regions, and the same cross section there."""
+    share, inside, error = {}, {}, {}
+    for veto in ("none", "dijet"):
+        events = made(qcd(mass_min=4000.0, veto=veto, multiparton="off"), 400)
+        seen = respond(events, HIDDEN_VALLEY.detector, seed=1)
+        selected = HIDDEN_VALLEY.selection(cluster(seen, HIDDEN_VALLEY.jets))
+        count = sum(row.count for row in selected.cutflow if row.cut in ("signal_region", "sideband"))
+        share[veto] = count / len(events)
+        inside[veto] = share[veto] * events.cross_section_fb
+        relative = events.cross_section_error_fb / events.cross_section_fb
+        error[veto] = inside[veto] * np.hypot(relative, ((1 - share[veto]) / count) ** 0.5)
+    all_of_it, kept = (made(qcd(mass_min=4000.0, veto=v, multiparton="off"), 400) for v in ("none", "dijet"))
+    difference = all_of_it.cross_section_fb - kept.cross_section_fb
+    assert difference > 3 * np.hypot(all_of_it.cross_section_error_fb, kept.cross_section_error_fb)
+    assert share["dijet"] > 1.5 * share["none"]
+    assert abs(inside["dijet"] - inside["none"]) < 3 * np.hypot(*error.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "cut", [{"pt_min": 1500.0}, {"eta_max": 0.8}, {"mass_min": 5000.0}, {"mass_max": 3300.0}], ids=str
+)
+def test_each_cut_of_the_veto(cut):
+    """Jets of the particles follow the cut on the partons."""
+    process = qcd(multiparton="off")
+    variable = {
+        "pt_min": lambda c: ak.to_numpy(c.jets.pt[:, 1]),
+        "eta_max": lambda c: -ak.to_numpy(ak.max(np.abs(c.jets.eta), axis=1)),
+        "mass_min": m_jj,
+        "mass_max": lambda c: -m_jj(c),
+    }[next(iter(cut))]
+    quantile = {}
+    for name, events in (
+        ("all", made(process, 260)),
+        ("vetoed", generate(replace(process, veto=replace(VETO, **cut)), 20, seed=5)),
+    ):
+        jets = cluster(respond(events, NoDetector(), seed=1), JetDefinition(energy_scale=None))
+        quantile[name] = np.quantile(variable(jets), [0.1, 0.9])
+    assert quantile["vetoed"][0] > quantile["all"][0]
+    assert np.median(quantile["vetoed"]) > np.median(quantile["all"])
+
+
+# Les Houches event files
+
+
+def les_houches(energies):
+    """u u -> u u at 90 degrees with these beam-parton energies [GeV]; 7 pb."""
+    head = (
+        '<LesHouchesEvents version="3.0">\n<init>\n'
+        "2212 2212 6500. 6500. 0 0 247000 247000 3 1\n7. 0.1 1. 1\n</init>\n"
+    )
+    colours = ("502 0", "501 0", "501 0", "502 0")
+    events = []
+    for e in energies:
+        momenta = ((-1, 0, e), (-1, 0, -e), (1, e, 0), (1, -e, 0))
+        lines = [
+            f"2 {status} {0 if status < 0 else '1 2'} {0 if status < 0 else ''} {colour} {px} 0. {pz} {e} 0. 0. 9."
+            for (status, px, pz), colour in zip(momenta, colours, strict=True)
+        ]
+        events.append("\n".join(["<event>", f"4 1 1. {e} 0.0075 0.09", *lines, "</event>", ""]))
+    return head + "".join(events) + "</LesHouchesEvents>\n"
+
+
+ENERGIES = (1500.0, 3000.0, 4500.0)
+
+
+@pytest.fixture
+def hard_events(tmp_path):
+    path = tmp_path / "dijets.lhe"
+    path.write_text(les_houches(ENERGIES))
+    return path
+
+
+@pytest.mark.slow
+def test_les_houches_events(hard_events):
+    """The jets are the partons, with what the shower takes away."""
+    events = generate(lhe(file=str(hard_events)), 3, seed=1)
+    assert events.cross_section_fb == pytest.approx(7000.0)
+    jets = cluster(respond(events, NoDetector(), seed=1), JetDefinition(energy_scale=None))
+    assert m_jj(jets) == pytest.approx(2 * np.array(ENERGIES), rel=0.25)
+
+
+@pytest.mark.slow
+def test_les_houches_file_may_be_compressed_skipped_and_short(hard_events):
+    process = lhe(file=str(hard_events), multiparton="off")
+    zipped = hard_events.with_suffix(".lhe.gz")
+    zipped.write_bytes(gzip.compress(hard_events.read_bytes()))
+    plain, same = (generate(p, 3, seed=1) for p in (process, replace(process, lhe=zipped)))
+    assert ak.array_equal(plain.particles.px, same.particles.px)
+    assert len(generate(process, 10, seed=1)) == 3
+    rest = generate(process, 10, seed=1, skip=2)
+    assert len(rest) == 1
+    jets = cluster(respond(rest, NoDetector(), seed=1), JetDefinition(energy_scale=None))
+    assert m_jj(jets) == pytest.approx(2 * ENERGIES[2], rel=0.25)
+    with pytest.raises(ValueError, match="expected events in .*; got none"):
+        generate(process, 1, seed=1, skip=3)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="no reference events beside the repository")
+def test_les_houches_events_of_madgraph():
+    """6.831 pb; partons have pT > 700 GeV and masses above 3 TeV."""
+    events = generate(lhe(file=str(REFERENCE / "mg_pp_jj_13TeV.lhe.gz"), multiparton="off"), 40, seed=1)
+    assert events.cross_section_fb == pytest.approx(6831, abs=1)
+    jets = cluster(respond(events, NoDetector(), seed=1), JetDefinition(energy_scale=None))
+    assert np.median(m_jj(jets)) > 2800
+    assert ak.min(jets.jets.pt[:, 0]) > 500
+
+
+# Errors
+
+HEAD = gzip.compress(les_houches(ENERGIES).encode())
+FILES = {
+    "text": (b"not an event file\n", "<LesHouchesEvents"),
+    "empty": (b"", "<LesHouchesEvents"),
+    "truncated gzip": (HEAD[: len(HEAD) // 2], "readable Les Houches event file"),
+    "broken gzip": (HEAD[:12] + b"\xff" * 40 + HEAD[52:], "readable Les Houches event file"),
+    "no events": (les_houches(()).encode(), "expected events in"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("content", "message"), FILES.values(), ids=FILES.keys())
+def test_bad_event_files(content, message, tmp_path):
+    path = tmp_path / "events.lhe"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        generate(Process("file", (), lhe=path), 3, seed=1)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.slow
+def test_missing_event_file(tmp_path):
+    with pytest.raises(ValueError, match="missing.lhe"):
+        generate(Process("file", (), lhe=tmp_path / "missing.lhe"), 3, seed=1)
+    with pytest.raises(ValueError, match="missing.lhe"):
+        lhe(file=str(tmp_path / "missing.lhe"))
+
+
+@pytest.mark.parametrize("seed", [0, -1, 900_000_001])
+def test_seed_out_of_range(seed):
+    with pytest.raises(ValueError, match=f"expected a seed from 1 to 900000000; got {seed}"):
+        generate(qcd(), 1, seed=seed)
+
+
+def test_negative_number():
+    with pytest.raises(ValueError, match="expected a number of events >= 0; got -1"):
+        generate(qcd(), -1, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", ["No:such = on", "Beams:eCM = fast", "4900023:m0"])
+def test_unknown_setting(line):
+    with pytest.raises(ValueError, match=re.escape(repr(line))):
+        generate(Process("bad", (line,)), 1, seed=1)
+
+
+@pytest.mark.slow
+def test_settings_that_do_not_start():
+    with pytest.raises(ValueError, match="settings that Pythia can start from; got process 'idle'"):
+        generate(Process("idle", ("Beams:eCM = 13000",)), 1, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_processes_start(name):
+    """The default of each process but those that need a file, in a few events."""
+    benchmark = BENCHMARKS[name]
+    for key, factory in benchmark.processes.items():
+        if "file" not in (factory.__kwdefaults__ or {}):
+            assert len(generate(benchmark.process(key, {}), 2, seed=1)) == 2
