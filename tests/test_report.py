@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fivesigma.plots import FIGURES, at_cut, cuts, series, spread
@@ -193,12 +192,12 @@ def all_collapsed():
         point |= {"collapsed": True, "auc": None, "roc": None, "train_loss": []}
         for cut in point["eps_b"].values():
             cut |= {"eps_s": None, "z_after": None, "threshold": None}
-    return results
+    return results | {"average_images": {}}
 
 
 def without_reference():
     results = fabricated(methods=("CWoLa, linear",), strengths=(3.0, 0.0), repeats=2)
-    return results | {"reference": None}
+    return results | {"reference": None, "average_images": {}}
 
 
 RESULTS = {
@@ -234,21 +233,19 @@ def test_every_figure_can_be_drawn_from_every_study(case, name):
     before = copy.deepcopy(results)
     figure = FIGURES[name](results)
     assert isinstance(figure, Figure)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert results == before
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_leaves_the_figure(name):
     figure = FIGURES[name](fabricated())
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    renderer = canvas.get_renderer()
+    figure.draw_without_rendering()
     for artist in (
         *figure.legends,
         *(a for axis in figure.axes for a in (axis.title, axis.xaxis.label)),
     ):
-        box = artist.get_window_extent(renderer)
+        box = artist.get_window_extent()
         assert box.width == 0 or (box.x0 >= -1 and box.x1 <= figure.bbox.x1 + 1)
         assert box.height == 0 or (box.y0 >= -1 and box.y1 <= figure.bbox.y1 + 1)
 

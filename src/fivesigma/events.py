@@ -8,7 +8,7 @@ A guide to PYTHIA 8.3 (Bierlich et al., 2022)
 https://arxiv.org/abs/2203.11601
 """
 
-import gzip
+import warnings
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
+import pylhe
 import pythia8mc
 
 __all__ = ["Events", "Process", "ShowerVeto", "generate", "generator_version"]
@@ -23,6 +24,7 @@ __all__ = ["Events", "Process", "ShowerVeto", "generate", "generator_version"]
 BATCH = 250
 INVISIBLE = (12, 14, 16)
 FB_PER_MB = 1e12
+FB_PER_PB = 1e3
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     """
     if n < 0:
         raise ValueError(f"expected a number of events >= 0; got {n}")
+    stated_error = 0.0 if process.lhe is None else _lhe_error(process.lhe)
     pythia, _hook = _start(process, seed, skip)
     batches = []
     while n > 0:
@@ -122,7 +125,7 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     return Events(
         particles=ak.concatenate(batches) if batches else _empty(),
         cross_section_fb=info.sigmaGen() * FB_PER_MB,
-        cross_section_error_fb=info.sigmaErr() * FB_PER_MB,
+        cross_section_error_fb=float(np.hypot(info.sigmaErr() * FB_PER_MB, stated_error)),
         provenance={"generator": generator_version(), "process": process.name, "seed": seed},
     )
 
@@ -133,7 +136,6 @@ def _start(process: Process, seed: int, skip: int) -> tuple[Any, Any]:
     pythia = pythia8mc.Pythia("", False)  # noqa: FBT003 (no banner)
     lines = ("Print:quiet = on", "Random:setSeed = on", f"Random:seed = {seed}", *process.settings)
     if process.lhe is not None:
-        _check_lhe(process.lhe)
         lines += ("Beams:frameType = 4", f"Beams:LHEF = {process.lhe}")
         lines += (f"Beams:nSkipLHEFatInit = {skip}",) if skip else ()
     for line in lines:
@@ -149,17 +151,15 @@ def _start(process: Process, seed: int, skip: int) -> tuple[Any, Any]:
     return pythia, hook  # Pythia does not keep the hook alive
 
 
-def _check_lhe(path: Path) -> None:
+def _lhe_error(path: Path) -> float:
+    """Statistical error of the cross section that an event file states [fb]."""
     try:
-        raw = path.open("rb")
-        with raw, gzip.open(raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw as file:
-            head = file.read(4096)
-    except (OSError, EOFError) as error:
-        raise ValueError(
-            f"expected a readable Les Houches event file; got {path} ({error})"
-        ) from error
-    if b"<LesHouchesEvents" not in head:
-        raise ValueError(f"expected a Les Houches event file (<LesHouchesEvents ...>); got {path}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            processes = pylhe.LHEFile.fromfile(str(path)).init.procInfo
+    except (OSError, EOFError, ValueError) as error:
+        raise ValueError(f"expected a Les Houches event file; got {path} ({error})") from error
+    return FB_PER_PB * sum(process.error**2 for process in processes) ** 0.5
 
 
 def _veto_hook(veto: ShowerVeto) -> Any:

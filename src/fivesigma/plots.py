@@ -220,7 +220,6 @@ def significance(results: Results) -> Figure:
     figure, axes = _panels(1, len(keys), size=(max(4.3, 6.5 / len(keys)), 4.6), x="all", y="all")
     published, drawn = (results.get("reference") or {}).get("z_after", {}), []
     x = np.array(_strengths(shown))
-    dense = np.linspace(0, x[-1], 200)
     for axis, key in zip(axes.flat, keys, strict=True):
         for one in shown:
             _draw_spread(axis, one, partial(at_cut, eps_b=key, key="z_after"))
@@ -228,7 +227,7 @@ def significance(results: Results) -> Figure:
             drawn = [_draw_reference(axis, results, published[key])]
         before = [(p["s_over_sqrt_b"], at_cut(p, key, "z_before")) for p in results["points"]]
         z = [spread([b for a, b in before if a == strength]).median for strength in x]
-        axis.plot(dense, np.interp(dense, [0, *x], [0, *z]), color=INK, ls=":", lw=1.3, zorder=2)
+        axis.plot([0, *x], [0, *z], color=INK, ls=":", lw=1.3, zorder=2)
         axis.axhline(DISCOVERY, color=RED, lw=1.1, zorder=2)
         axis.set(title=f"$\\varepsilon_B$ = {100 * float(key):g} %", xlabel=BEFORE)
     axes[0, 0].set_ylabel("significance after the cut $Z_A$")
@@ -350,9 +349,9 @@ def mass_spectrum(results: Results) -> Figure:
         axis.stairs(up * scale, edges, baseline=down * scale, **band)
         drawn.extend(n[n > 0] * scale)
     for (name, spans), colour in zip((results.get("regions") or {}).items(), SHADES, strict=False):
-        for low, high in spans:
-            axis.axvspan(low, high, color=colour, alpha=0.18, lw=0)
-        axis.fill_between([], [], color=colour, alpha=0.18, lw=0, label=name.replace("_", " "))
+        for i, (low, high) in enumerate(spans):
+            text = None if i else name.replace("_", " ")
+            axis.axvspan(low, high, color=colour, alpha=0.18, lw=0, label=text)
     if drawn:
         axis.set(yscale="log", ylim=(max(min(drawn) / 2, max(drawn) / 1e6), 2 * max(drawn)))
     width = np.diff(edges)
