@@ -181,7 +181,7 @@ def main() -> None:
     """Run the command line; what a user can cause is one line and exit code 2."""
     try:
         app()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         sys.stderr.write(f"fivesigma: {' '.join(str(error).split())}\n")
         sys.exit(2)
     except KeyboardInterrupt:

@@ -179,13 +179,16 @@ class _Loader(yaml.SafeLoader):
 
 
 def _override(content: dict[str, Any], assignment: str) -> None:
+    """Set a value behind a path of keys and list positions, such as arms.0.network."""
     key, value = parse(assignment)
     *path, last = key.split(".")
-    for name in path:
-        content = content.setdefault(name, {})
-        if not isinstance(content, dict):
-            raise ValueError(f"expected keys below {name} in {key!r}; got {content!r}")
-    content[last] = value
+    place: Any = content
+    try:
+        for name in path:
+            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+        place[int(last) if isinstance(place, list) else last] = value
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(f"expected keys and list positions that exist; got {key!r}") from error
 
 
 def _one_line(error: ValidationError) -> str:

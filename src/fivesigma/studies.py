@@ -6,6 +6,7 @@ flight. Tasks run on Dask: a local cluster, or one that the site provides.
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -209,6 +210,7 @@ def run(
         cluster = scheduler or LocalCluster(
             n_workers=min(workers, len(missing)), threads_per_worker=1, dashboard_address=None
         )
+        logging.getLogger("distributed").setLevel(logging.ERROR)
         with Client(cluster) as client:
             _work(client, missing, paths, max(1, cores // workers), len(wanted), report)
         if not isinstance(cluster, str):

@@ -141,7 +141,7 @@ def train(task: Task, threads: int) -> dict[str, Any]:
         "seed": seed,
         "n_train": _counts(data),
         **measured,
-        **history.record(),
+        **_learning(history),
     }
 
 

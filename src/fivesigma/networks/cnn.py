@@ -78,7 +78,8 @@ class Norm(nn.Module):
     def standardise(self, x: Tensor) -> Tensor:
         """Images of zero mean and unit variance, shape (N, jets, P, P); couples a batch."""
         with torch.autocast("cpu", enabled=False):
-            return self.statistics(x.float())
+            z: Tensor = self.statistics(x.float())
+            return z
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale and shift of the standardised images, shape (N, jets, P, P)."""
@@ -102,6 +103,9 @@ class CNN(nn.Module):
         Transfer learning for weakly supervised searches (Beauchesne, Chen, Chiang, 2023)
         https://arxiv.org/abs/2312.06152
     """
+
+    U: Tensor
+    u: Tensor
 
     def __init__(self, shape: tuple[int, ...], *, seed: int | None = None) -> None:
         """Draw a new network.
@@ -128,7 +132,6 @@ class CNN(nn.Module):
         self.register_buffer("U", U, persistent=False)
         self.register_buffer("u", u, persistent=False)
         self._draw(seed)
-        self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of events, shape (N,), float32.
@@ -152,8 +155,8 @@ class CNN(nn.Module):
         Args:
             z: standardised images, shape (N, 2, P, P).
         """
-        first, second, third, fourth = self.convolutions
-        h = F.relu(self._first(z, first))
+        _, second, third, fourth = self.convolutions
+        h = F.relu(self._first(z))
         h = F.relu(F.max_pool2d(second(h), 2))
         h = F.relu(F.max_pool2d(third(h), 2))
         h = F.relu(fourth(h))
@@ -167,20 +170,20 @@ class CNN(nn.Module):
             a, b = self.dense[1:](h.float()).squeeze(-1)
             return product_logit(a, b)
 
-    def _first(self, z: Tensor, convolution: nn.Module) -> Tensor:
-        W, bias = convolution.weight[:, 0], convolution.bias
+    def _first(self, z: Tensor) -> Tensor:
+        W, bias = self.convolutions[0].parameters()
         k, p = W.shape[-1], W.shape[-1] // 2
         z = F.pad(z.transpose(0, 1), (p, p, p, p)).unfold(2, k + 1, 2).unfold(3, k + 1, 2)
         _, N, H = z.shape[:3]
         u = self.u.expand(2, N, H * H, -1)
         zu = torch.cat([z.reshape(2, N, H * H, -1), u], dim=-1).flatten(1, 2)
-        W = torch.stack([F.pad(W, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)])
-        W = W.flatten(2).transpose(1, 2)
-        gamma, beta = self.norm.scale, self.norm.shift
+        W_q = torch.stack([F.pad(W[:, 0], (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)])
+        W_q = W_q.flatten(2).transpose(1, 2)
+        UW_q = self.U @ W_q
         h = torch.cat(
             [
-                _Maximum.apply(zu[jet] @ torch.cat([gamma[jet] * W, beta[jet] * (self.U @ W)], 1))
-                for jet in (0, 1)
+                _maximum(zu_jet @ torch.cat([gamma * W_q, beta * UW_q], dim=1))
+                for zu_jet, gamma, beta in zip(zu, self.norm.scale, self.norm.shift, strict=True)
             ]
         )
         h = h + bias.to(h.dtype)
@@ -188,10 +191,18 @@ class CNN(nn.Module):
 
     def _draw(self, seed: int | None) -> None:
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.xavier_uniform_(module.weight, generator=generator)
-                nn.init.zeros_(module.bias)
+        for weight in [*self.convolutions.parameters(), *self.dense.parameters()]:
+            if weight.ndim > 1:
+                nn.init.xavier_uniform_(weight, generator=generator)
+            else:
+                nn.init.zeros_(weight)
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+
+
+def _maximum(h: Tensor) -> Tensor:
+    m: Tensor = _Maximum.apply(h)  # type: ignore[no-untyped-call]
+    return m
 
 
 class _Maximum(torch.autograd.Function):
@@ -201,14 +212,14 @@ class _Maximum(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, h: Tensor) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, h: Tensor) -> Tensor:
         a, b, c, d = h
         m = torch.maximum(torch.maximum(a, b), torch.maximum(c, d))
         ctx.save_for_backward(h, m)
         return m
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Tensor:  # noqa: ANN401
+    def backward(ctx: Any, g: Tensor) -> Tensor:
         h, m = ctx.saved_tensors
         grad = torch.empty_like(h)
         g = g.clone(memory_format=torch.contiguous_format)

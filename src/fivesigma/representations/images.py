@@ -78,8 +78,8 @@ class JetImages:
 
     @property
     def name(self) -> str:
-        """Key of the representation."""
-        return "images"
+        """All that decides the images, for files and tables."""
+        return f"images-{self.pixels}-{self.half_width:g}-{self.intensity}"
 
     @property
     def shape(self) -> tuple[int, int, int]:
