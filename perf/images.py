@@ -29,7 +29,7 @@ REFERENCE_EVENTS = 1_000
 REPEATS = 5
 
 
-def synthetic_jets(n: int, *, rng: np.random.Generator) -> Any:  # noqa: ANN401
+def synthetic_jets(n: int, *, rng: np.random.Generator) -> Any:
     """N * 2 jets of about 55 constituents; pT falls as 1/pT^2 above 0.5 GeV, hard ones central."""
     counts = np.maximum(rng.poisson(55, 2 * n), 1)
     m = counts.sum()
@@ -58,7 +58,7 @@ def histogram2d_per_jet(jets: Constituents, pixels: int) -> NDArray[np.float32]:
     return images
 
 
-def rate(images: JetImages, jets: Any) -> float:  # noqa: ANN401
+def rate(images: JetImages, jets: Any) -> float:
     """Jets per second, best of the repeats."""
     times = []
     for _ in range(REPEATS):
@@ -68,7 +68,7 @@ def rate(images: JetImages, jets: Any) -> float:  # noqa: ANN401
     return 2 * len(jets) / min(times)
 
 
-def reference_rate(jets: Any, pixels: int) -> float:  # noqa: ANN401
+def reference_rate(jets: Any, pixels: int) -> float:
     aligned = align(constituents(jets))
     start = perf_counter()
     histogram2d_per_jet(aligned, pixels)

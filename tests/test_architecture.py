@@ -14,7 +14,7 @@ from fivesigma.benchmarks import BENCHMARKS
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
-    "kinematics", "events", "calorimeter", "isolation", "detector", "jets", "selection",
+    "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets", "selection",
     "store", "readers", "augmentations", "representations", "datasets", "networks", "losses",
     "training", "strategies", "evaluation", "statistics", "search", "benchmarks", "configuration",
     "tasks", "studies", "results", "plots", "report", "progress", "cli",

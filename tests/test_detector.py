@@ -17,16 +17,15 @@ from fivesigma.calorimeter import ECAL, HCAL, Resolution, log_normal
 from fivesigma.detector import (
     CMS,
     DETECTORS,
-    SPECIES,
     Detector,
     NoDetector,
-    Table,
     propagate,
     respond,
 )
 from fivesigma.events import Events
 from fivesigma.isolation import CMS_ISOLATION, isolated
 from fivesigma.kinematics import delta_phi, delta_r
+from fivesigma.tracker import SPECIES, Table
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT.parent / "shared" / "reference"

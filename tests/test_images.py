@@ -360,6 +360,10 @@ def test_not_two_jets():
 
 
 def test_registered():
-    for name, make_one in REPRESENTATIONS.items():
-        assert make_one().name.startswith("images-")
+    names = {
+        REPRESENTATIONS["images"](pixels=p, intensity=i).name
+        for p in (25, 50)
+        for i in ("linear", "logarithmic")
+    }
+    assert len(names) == 4
     assert REPRESENTATIONS["images"](pixels=50) == JetImages(50)

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from fivesigma.detector import DETECTORS, SPECIES, respond
+from fivesigma.detector import DETECTORS, respond
 from fivesigma.events import Events
 from fivesigma.jets import JetDefinition, cluster, substructure
 from fivesigma.selection import m_jj
+from fivesigma.tracker import SPECIES
 
 CHUNK = 500
 SHAPES = ("nconst", "lha", "width", "ptd")

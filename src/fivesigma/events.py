@@ -9,6 +9,7 @@ https://arxiv.org/abs/2203.11601
 """
 
 import warnings
+import zlib
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -105,7 +106,7 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     """
     if n < 0:
         raise ValueError(f"expected a number of events >= 0; got {n}")
-    stated_error = 0.0 if process.lhe is None else _lhe_error(process.lhe)
+    stated_error = None if process.lhe is None else _lhe_error(process.lhe)
     pythia, _hook = _start(process, seed, skip)
     batches = []
     while n > 0:
@@ -116,16 +117,17 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
         n -= len(batch)
         if process.lhe is not None and pythia.infoPython().atEndOfFile():
             break
-    if not batches:
+    if not batches and n > 0:
         if process.lhe is not None:
             raise ValueError(f"expected events in {process.lhe}; got none")
-        if n > 0:
-            raise RuntimeError(f"Pythia made no event of process {process.name!r}")
+        raise RuntimeError(f"Pythia made no event of process {process.name!r}")
     info = pythia.infoPython()
     return Events(
         particles=ak.concatenate(batches) if batches else _empty(),
         cross_section_fb=info.sigmaGen() * FB_PER_MB,
-        cross_section_error_fb=float(np.hypot(info.sigmaErr() * FB_PER_MB, stated_error)),
+        cross_section_error_fb=info.sigmaErr() * FB_PER_MB
+        if stated_error is None
+        else stated_error,
         provenance={"generator": generator_version(), "process": process.name, "seed": seed},
     )
 
@@ -153,13 +155,17 @@ def _start(process: Process, seed: int, skip: int) -> tuple[Any, Any]:
 
 def _lhe_error(path: Path) -> float:
     """Statistical error of the cross section that an event file states [fb]."""
+    if any(character.isspace() for character in str(path)):
+        raise ValueError(f"expected a path without spaces, for Pythia; got {str(path)!r}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            processes = pylhe.LHEFile.fromfile(str(path)).init.procInfo
-    except (OSError, EOFError, ValueError) as error:
+            file = pylhe.LHEFile.fromfile(str(path))
+        file.events.close()  # a generator that holds the file open
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"expected a Les Houches event file; got {path} ({error})") from error
-    return FB_PER_PB * sum(process.error**2 for process in processes) ** 0.5
+    variance: float = sum(process.error**2 for process in file.init.procInfo)
+    return float(FB_PER_PB * variance**0.5)
 
 
 def _veto_hook(veto: ShowerVeto) -> Any:

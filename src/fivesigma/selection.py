@@ -78,7 +78,8 @@ def _leading(
     name: str, reduce: Callable[..., ak.Array]
 ) -> Callable[[ak.Array], NDArray[np.float64]]:
     def variable(clustered: ak.Array) -> NDArray[np.float64]:
-        return _filled(reduce(np.abs(clustered.jets[name]), axis=1), clustered)
+        two = clustered.jets[name][:, :2]
+        return _filled(reduce(np.abs(two), axis=1), clustered)
 
     return variable
 
@@ -152,7 +153,11 @@ class Selection:
 
 
 def _compact(selected: ak.Array) -> ak.Array:
-    jets = ak.values_astype(ak.to_regular(selected.jets[:, :2], axis=1), np.float32)
+    if ak.any(ak.num(selected.jets) < 2):
+        raise ValueError("expected cuts that leave two jets in every event; got fewer")
+    jets = ak.flatten(selected.jets[:, :2], axis=1)  # of the type N * 2 also if N = 0
+    regular = ak.contents.RegularArray(ak.to_layout(jets), 2, zeros_length=0)
+    jets = ak.values_astype(ak.Array(regular), np.float32)
     species = ak.values_astype(jets.constituents.species, np.int8)
     jets = ak.with_field(jets, species, ("constituents", "species"))
     mass = m_jj(selected).astype(np.float32)

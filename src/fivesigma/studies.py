@@ -190,8 +190,7 @@ def run(
     Raises:
         ValueError: Something in the study does not fit.
     """
-    cores = os.cpu_count() or 1
-    workers = workers or cores
+    workers = workers or os.cpu_count() or 1
     benchmark, samples = prepare(study, store=store, workers=workers, report=report)
     folders = {}
     for arm in study.arms:
@@ -212,7 +211,7 @@ def run(
         )
         logging.getLogger("distributed").setLevel(logging.ERROR)
         with Client(cluster) as client:
-            _work(client, missing, paths, max(1, cores // workers), len(wanted), report)
+            _work(client, missing, paths, len(wanted), report)
         if not isinstance(cluster, str):
             cluster.close()
     done = [{"task": task, **(_read(paths[task.hash]) or {})} for task in wanted]
@@ -223,7 +222,6 @@ def _work(
     client: Client,
     missing: list[Task],
     paths: dict[str, Path],
-    threads: int,
     total: int,
     report: Report,
 ) -> None:
@@ -232,7 +230,7 @@ def _work(
     priority = {task.hash: -i for i, task in enumerate(missing)}
     futures = [
         client.submit(
-            train, task, threads, key=f"train-{task.hash}", priority=priority[task.hash], pure=False
+            train, task, key=f"train-{task.hash}", priority=priority[task.hash], pure=False
         )
         for task in missing
     ]

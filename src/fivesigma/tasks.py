@@ -103,11 +103,8 @@ def settings(arm: Arm) -> TrainingSettings:
     return TrainingSettings(**arm.training)
 
 
-def train(task: Task, threads: int) -> dict[str, Any]:
+def train(task: Task) -> dict[str, Any]:
     """Draw the data, train, evaluate on the held-out events."""
-    import torch
-
-    torch.set_num_threads(threads)
     splitting = np.random.default_rng([task.seed, task.repeat])
     drawing = np.random.default_rng([task.seed, task.repeat, round(1000 * task.strengths[0])])
     pools = [

@@ -67,9 +67,13 @@ def signal(*, lambda_d: float = 10.0, decay: str = "ID", multiparton: str = "on"
     Raises:
         ValueError: A scale that is not positive, or a value that is not known.
     """
-    _check(decay in PION_MASS_RATIO, f"decay in {sorted(PION_MASS_RATIO)}", decay)
     _check(
-        isinstance(lambda_d, int | float) and 0 < lambda_d <= 500,
+        isinstance(decay, str) and decay in PION_MASS_RATIO,
+        f"decay in {sorted(PION_MASS_RATIO)}",
+        decay,
+    )
+    _check(
+        _is_number(lambda_d) and 0 < lambda_d <= 500,
         "0 < lambda_d <= 500 GeV",
         lambda_d,
     )
@@ -106,9 +110,9 @@ def qcd(*, mass_min: float = 3000.0, veto: str = "none", multiparton: str = "on"
     Raises:
         ValueError: A mass that is not positive, or a value that is not known.
     """
-    _check(veto in VETOES, f"veto in {sorted(VETOES)}", veto)
+    _check(isinstance(veto, str) and veto in VETOES, f"veto in {sorted(VETOES)}", veto)
     _check(
-        isinstance(mass_min, int | float) and 0 <= mass_min < 13000,
+        _is_number(mass_min) and 0 <= mass_min < 13000,
         "0 <= mass_min < 13000 GeV",
         mass_min,
     )
@@ -130,9 +134,13 @@ def lhe(*, file: str = "", multiparton: str = "on") -> Process:
     Raises:
         ValueError: No such file.
     """
-    path = Path(file).expanduser()
-    _check(file != "" and path.is_file(), "file = a Les Houches event file", file)
+    path = Path(str(file)).expanduser()
+    _check(path.is_file(), "file = a Les Houches event file", file)
     return Process(name=f"LHE {path.name}", settings=_underlying(multiparton), lhe=path.resolve())
+
+
+def _is_number(x: object) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool)
 
 
 def _check(condition: bool, expected: str, got: object) -> None:  # noqa: FBT001
@@ -141,7 +149,11 @@ def _check(condition: bool, expected: str, got: object) -> None:  # noqa: FBT001
 
 
 def _underlying(multiparton: str) -> tuple[str, ...]:
-    _check(multiparton in SWITCH, "multiparton in ['off', 'on']", multiparton)
+    _check(
+        isinstance(multiparton, str) and multiparton in SWITCH,
+        "multiparton in ['off', 'on']",
+        multiparton,
+    )
     return (f"PartonLevel:MPI = {multiparton}",)
 
 

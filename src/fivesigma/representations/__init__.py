@@ -27,7 +27,7 @@ class Representation(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Shape of one represented event."""
 
-    def __call__(self, jets: Any) -> NDArray[np.float32]:  # noqa: ANN401 (awkward has no types)
+    def __call__(self, jets: Any) -> NDArray[np.float32]:
         """Represent N events.
 
         Args:

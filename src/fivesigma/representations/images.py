@@ -86,7 +86,7 @@ class JetImages:
         """Shape of one event: jet, η pixel, φ pixel."""
         return (2, self.pixels, self.pixels)
 
-    def __call__(self, jets: Any) -> Floats:  # noqa: ANN401 (awkward has no types)
+    def __call__(self, jets: Any) -> Floats:
         """Make the images of N events.
 
         A jet without constituents, or with none inside the window, gives an image of zeros.
@@ -108,7 +108,7 @@ class JetImages:
         return images.reshape(len(jets), *self.shape)
 
 
-def constituents(jets: Any) -> Constituents:  # noqa: ANN401 (awkward has no types)
+def constituents(jets: Any) -> Constituents:
     """Take the constituents of N events relative to the axes of their jets.
 
     Args:
@@ -245,11 +245,11 @@ def _positive(total: Floats) -> Floats:
     return np.where(total > 0, total, np.float32(1))
 
 
-def _flat(array: Any, dtype: type = np.float32) -> NDArray[Any]:  # noqa: ANN401
+def _flat(array: Any, dtype: type = np.float32) -> NDArray[Any]:
     return np.asarray(ak.to_numpy(ak.flatten(array, axis=None)), dtype)
 
 
-def _check_fields(what: str, array: Any, fields: tuple[str, ...]) -> None:  # noqa: ANN401
+def _check_fields(what: str, array: Any, fields: tuple[str, ...]) -> None:
     for field in fields:
         if field not in ak.fields(array):
             raise ValueError(f"expected {what} with a field '{field}'; got {ak.fields(array)}")
