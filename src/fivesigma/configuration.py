@@ -3,6 +3,7 @@
 A key that is misspelt, missing or out of range is an error that names the key.
 """
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,7 +19,7 @@ Efficiency = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SampleRequest(_Strict):
@@ -35,11 +36,11 @@ class SampleRequest(_Strict):
 class Grid(_Strict):
     """What is scanned."""
 
-    s_over_sqrt_b: list[Annotated[float, Field(ge=0)]]
+    s_over_sqrt_b: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)]
     """Signal strength S/sqrt(B) in the signal region, before any cut on the score."""
     repeats: Positive = 3
     """Pseudo-data sets at each strength, drawn anew each time."""
-    eps_b: list[Efficiency] = [0.1, 0.01, 0.001]
+    eps_b: Annotated[list[Efficiency], Field(min_length=1)] = [0.1, 0.01, 0.001]
     """Background efficiencies of the cut."""
 
 
@@ -142,7 +143,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Study:
         content = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"expected a readable study file; got {path} ({error})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
         raise ValueError(f"expected YAML in {path}; got {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ValueError(f"expected keys and values in {path}; got {type(content).__name__}")
@@ -165,17 +166,24 @@ def parse(assignment: str) -> tuple[str, Any]:
         raise ValueError(f"expected key=value; got {assignment!r}")
     try:
         return key.strip(), yaml.load(value, _Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"expected a YAML value for {key}; got {value!r}") from error
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without its habit of reading on, off, yes and no as truth values."""
+    """YAML that reads on, off, yes and no as words, and 1e-4 as a number."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?([0-9]+\.?|[0-9]*\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
 
 
 def _override(content: dict[str, Any], assignment: str) -> None:

@@ -106,7 +106,9 @@ def _reach(points: list[dict[str, Any]], study: Study) -> dict[str, dict[str, di
             z = [[p["eps_b"][eps]["z_after"] for p in own if p["s_over_sqrt_b"] == s] for s in grid]
             r = reach(grid, z, rng=rng)
             status = {"none": "measured", "lower": "above grid", "upper": "below grid"}[r.limit]
-            numbers = {"value": r.value, "low": r.low, "high": r.high}
+            numbers = {"value": r.value}
+            if study.grid.repeats > 1:
+                numbers |= {"low": r.low, "high": r.high}
             found[arm.name][eps] = {k: x if math.isfinite(x) else None for k, x in numbers.items()}
             found[arm.name][eps] |= {"status": status}
     return found
@@ -170,12 +172,15 @@ def _summary(
 def _sentence(arm: str, row: dict[str, dict[str, Any]], study: Study) -> str:
     eps, best = min(row.items(), key=lambda item: item[1]["value"] or math.inf)
     if best["status"] == "measured":
-        low, high = (
-            "off the grid" if x is None else f"{x:.2f}" for x in (best["low"], best["high"])
-        )
+        interval = "one data set, no interval"
+        if "low" in best:
+            low, high = (
+                "off the grid" if x is None else f"{x:.2f}" for x in (best["low"], best["high"])
+            )
+            interval = f"68 % interval {low} to {high}"
         return (
-            f"{arm}: 5 sigma from S/sqrt(B) = {best['value']:.2f} on "
-            f"(68 % interval {low} to {high}), cutting at eps_b = {100 * float(eps):g} %."
+            f"{arm}: 5 sigma from S/sqrt(B) = {best['value']:.2f} on ({interval}), "
+            f"cutting at eps_b = {100 * float(eps):g} %."
         )
     grid = study.grid.s_over_sqrt_b
     side = "above" if best["status"] == "above grid" else "at or below the first point of"

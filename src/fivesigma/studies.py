@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import awkward as ak
 import numpy as np
 from distributed import Client, LocalCluster, as_completed
+from numpy.typing import NDArray
 
 from .benchmarks import BENCHMARKS, Benchmark
 from .configuration import SampleRequest, Study
@@ -56,6 +58,11 @@ def prepare(
             f"benchmark: expected one of {sorted(BENCHMARKS)}; got {study.benchmark!r}"
         )
     benchmark = BENCHMARKS[study.benchmark]
+    if n_background(study, benchmark) < 1:
+        raise ValueError(
+            "luminosity_fb: expected background events in the signal region; got none at "
+            f"{study.luminosity_fb:g} /fb"
+        )
     for arm in study.arms:
         check(arm)
     requests = {"signal": study.signal, "background": study.background}
@@ -120,7 +127,10 @@ def represent(
     if all((folder / f"{name}.npy").exists() for name in REGIONS):
         return folder
     folder.mkdir(exist_ok=True)
-    counts = {row.cut: row.count for row in sample.cutflow}
+    counts = dict.fromkeys(REGIONS, 0)  # m_jj of a cutflow is not rounded to float32
+    for events in sample.batches(columns=["m_jj"]):
+        for name, inside in _inside(benchmark, events).items():
+            counts[name] += int(inside.sum())
     paths = {name: folder / f".{name}.{os.getpid()}.tmp" for name in REGIONS}
     shape = {name: (counts[name], *representation.shape) for name in REGIONS}
     arrays = {
@@ -129,9 +139,7 @@ def represent(
     }
     filled = dict.fromkeys(REGIONS, 0)
     for i, events in enumerate(sample.batches()):
-        mass = ak.to_numpy(events.m_jj).astype(np.float64)
-        for name in REGIONS:
-            inside = benchmark.selection.region(name)(mass)
+        for name, inside in _inside(benchmark, events).items():
             x = representation(events.jets[inside])
             arrays[name][filled[name] : filled[name] + len(x)] = x
             filled[name] += len(x)
@@ -140,6 +148,11 @@ def represent(
         arrays[name].flush()
         paths[name].replace(folder / f"{name}.npy")
     return folder
+
+
+def _inside(benchmark: Benchmark, events: ak.Array) -> dict[str, NDArray[np.bool_]]:
+    mass = ak.to_numpy(events.m_jj).astype(np.float64)
+    return {name: benchmark.selection.region(name)(mass) for name in REGIONS}
 
 
 def tasks(
@@ -206,14 +219,17 @@ def run(
     missing = [task for task in wanted if _read(paths[task.hash]) is None]
     report("train", len(wanted) - len(missing), len(wanted), "")
     if missing:
-        cluster = scheduler or LocalCluster(
-            n_workers=min(workers, len(missing)), threads_per_worker=1, dashboard_address=None
-        )
-        logging.getLogger("distributed").setLevel(logging.ERROR)
-        with Client(cluster) as client:
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        with ExitStack() as stack:
+            cluster = scheduler or stack.enter_context(
+                LocalCluster(
+                    n_workers=min(workers, len(missing)),
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                )
+            )
+            client = stack.enter_context(Client(cluster))
             _work(client, missing, paths, len(wanted), report)
-        if not isinstance(cluster, str):
-            cluster.close()
     done = [{"task": task, **(_read(paths[task.hash]) or {})} for task in wanted]
     return Run(study, benchmark, samples, tuple(done))
 

@@ -79,14 +79,14 @@ def check(arm: Arm) -> Representation:
     settings(arm)
     fields = dict(arm.representation)
     kind = fields.pop("kind", None)
-    if kind not in REPRESENTATIONS:
+    if not isinstance(kind, str) or kind not in REPRESENTATIONS:
         raise ValueError(
             f"arms: {arm.name}: representation.kind: expected one of {sorted(REPRESENTATIONS)}; "
             f"got {kind!r}"
         )
     try:
         return REPRESENTATIONS[kind](**fields)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"arms: {arm.name}: representation: {error}") from error
 
 
@@ -94,13 +94,22 @@ def settings(arm: Arm) -> TrainingSettings:
     """Training settings of an arm.
 
     Raises:
-        ValueError: A setting that does not exist.
+        ValueError: A setting that does not exist, or a value that does not fit.
     """
     known = [field.name for field in dataclasses.fields(TrainingSettings)]
     unknown = sorted(set(arm.training) - set(known))
     if unknown:
         raise ValueError(f"arms: {arm.name}: training: expected keys of {known}; got {unknown}")
-    return TrainingSettings(**arm.training)
+    for name, value in arm.training.items():
+        kind = type(getattr(TrainingSettings, name))
+        if type(value) is not kind and (kind, type(value)) != (float, int):
+            raise ValueError(
+                f"arms: {arm.name}: training.{name}: expected {kind.__name__}; got {value!r}"
+            )
+    try:
+        return TrainingSettings(**arm.training)
+    except ValueError as error:
+        raise ValueError(f"arms: {arm.name}: training: {error}") from error
 
 
 def train(task: Task) -> dict[str, Any]:

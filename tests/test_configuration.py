@@ -1,0 +1,246 @@
+"""What a study file may say, and what it is told when it says something else."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fivesigma.configuration import load, parse
+
+ROOT = Path(__file__).parents[1]
+FILES = {
+    "hidden_valley_cwola": ROOT / "studies" / "hidden_valley_cwola.yaml",
+    "demo": ROOT / "src" / "fivesigma" / "templates" / "demo.yaml",
+}
+IMAGES = {"kind": "images", "pixels": 10}
+CONTENT = {
+    "name": "small",
+    "title": "Small",
+    "benchmark": "hidden_valley",
+    "signal": {"process": "signal", "events": 1000, "parameters": {"multiparton": "off"}},
+    "background": {"process": "qcd", "events": 2000},
+    "held_out": {"signal": 100, "background": 200},
+    "grid": {"s_over_sqrt_b": [0, 5]},
+    "arms": [
+        {"name": "CWoLa", "label": "cwola", "representation": IMAGES},
+        {"name": "supervised", "label": "supervised", "representation": IMAGES},
+    ],
+}
+MISSING = object()
+BAD = {  # path, value, what the message says
+    "misspelt key": (("benchmrk",), "x", "benchmrk: expected a key that exists (did you mean ben"),
+    "misspelt key below": (("grid", "repeat"), 5, "grid.repeat: expected a key that exists (did"),
+    "misspelt key of an arm": (
+        ("arms", 1, "netwrk"),
+        "cnn",
+        "arms.1.netwrk: expected a key that exists (did you mean network?); got 'netwrk'",
+    ),
+    "foreign key": (("zzz",), 1, "zzz: expected a key that exists; got 'zzz'"),
+    "missing key": (("benchmark",), MISSING, "benchmark: expected a value; got none"),
+    "missing key below": (("held_out", "signal"), MISSING, "held_out.signal: expected a value"),
+    "negative events": (("signal", "events"), -5, "signal.events: input should be greater than 0"),
+    "no events": (("background", "events"), 0, "background.events: input should be greater than 0"),
+    "half an event": (("signal", "events"), 0.5, "signal.events: input should be a valid integer"),
+    "text for a number": (("signal", "events"), "many", "signal.events: input should be a valid"),
+    "text for a strength": (("grid", "s_over_sqrt_b", 1), "strong", "grid.s_over_sqrt_b.1: input"),
+    "number for a name": (("name",), 5, "name: input should be a valid string; got 5"),
+    "number for a mapping": (("held_out",), 5, "held_out: input should be"),
+    "no arms": (("arms",), [], "arms: list should have at least 1 item"),
+    "arms of one name": (("arms", 1, "name"), "CWoLa", "expected arms of different names; got ['C"),
+    "label": (("arms", 0, "label"), "anomaly", "arms.0.label: input should be 'cwola' or 'superv"),
+    "no strengths": (("grid", "s_over_sqrt_b"), [], "grid.s_over_sqrt_b: list should have at le"),
+    "negative strength": (("grid", "s_over_sqrt_b"), [3, -1], "grid.s_over_sqrt_b.1: input should"),
+    "infinite strength": (("grid", "s_over_sqrt_b"), [float("inf")], "grid.s_over_sqrt_b.0: inp"),
+    "no cuts": (("grid", "eps_b"), [], "grid.eps_b: list should have at least 1 item"),
+    "eps_b of 0": (("grid", "eps_b"), [0.1, 0], "grid.eps_b.1: input should be greater than 0"),
+    "eps_b of 1": (("grid", "eps_b"), [1], "grid.eps_b.0: input should be less than 1; got 1"),
+    "no repeats": (("grid", "repeats"), 0, "grid.repeats: input should be greater than 0; got 0"),
+    "seed": (("seed",), 90_000, "seed: input should be less than 90000; got 90000"),
+    "luminosity": (("luminosity_fb",), -1, "luminosity_fb: input should be greater than 0; got -1"),
+    "infinite luminosity": (("luminosity_fb",), float("inf"), "luminosity_fb: input should be a f"),
+}
+
+
+@pytest.fixture
+def file(tmp_path):
+    return write(tmp_path, CONTENT)
+
+
+def write(folder, content):
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def changed(path, value):
+    content = copy.deepcopy(CONTENT)
+    *above, last = path
+    place = content
+    for key in above:
+        place = place[key]
+    if value is MISSING:
+        del place[last]
+    else:
+        place[last] = value
+    return content
+
+
+def complaint(path, overrides=()):
+    """The one line that a bad file or override gives."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        load(path, overrides)
+    message = str(caught.value)
+    assert message
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(("name", "path"), FILES.items(), ids=FILES)
+def test_the_studies_of_the_package(name, path):
+    study = load(path)
+    assert study.name == name
+    assert {arm.label for arm in study.arms} == {"cwola", "supervised"}
+    assert 0 in study.grid.s_over_sqrt_b
+
+
+def test_defaults(file):
+    study = load(file)
+    assert (study.seed, study.luminosity_fb, study.published) == (1, None, None)
+    assert study.grid.repeats == 3
+    assert study.grid.eps_b == [0.1, 0.01, 0.001]
+    assert study.background.parameters == {}
+    assert {(arm.network, arm.strategy) for arm in study.arms} == {("cnn", "direct")}
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), BAD.values(), ids=BAD.keys())
+def test_bad_input(path, value, expected, tmp_path):
+    bad = write(tmp_path, changed(path, value))
+    message = complaint(bad)
+    assert message.startswith(f"{bad}: ")
+    assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    {
+        "no YAML": ("name: [", "expected YAML in"),
+        "a tab": ("name:\n\t- x", "expected YAML in"),
+        "a list": ("- name\n- title", "expected keys and values in .*; got list"),
+        "a text": ("name", "expected keys and values in .*; got str"),
+        "nothing": ("", "expected keys and values in .*; got NoneType"),
+        "an object": ("!!python/object:os.system {}", "expected YAML in"),
+    }.values(),
+)
+def test_other_files(text, expected, tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    message = complaint(path)
+    with pytest.raises(ValueError, match=expected):
+        load(path)
+    assert str(path) in message
+
+
+def test_unreadable_files(tmp_path):
+    assert str(tmp_path / "no.yaml") in complaint(tmp_path / "no.yaml")
+    assert str(tmp_path) in complaint(tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\xb5")
+    assert "binary.yaml" in complaint(tmp_path / "binary.yaml")
+
+
+# Overrides
+
+
+def test_overrides(file):
+    study = load(
+        file,
+        [
+            "seed=7",
+            "grid.repeats=5",
+            "grid.s_over_sqrt_b=[1, 2.5]",
+            "grid.s_over_sqrt_b.0=3",
+            "arms.1.name=ceiling",
+            "arms.0.training.max_epochs=2",
+            "background.parameters.mass_min=3600.0",
+            "luminosity_fb=14.7",
+            "title=one = one",
+        ],
+    )
+    assert (study.seed, study.grid.repeats, study.luminosity_fb) == (7, 5, 14.7)
+    assert study.grid.s_over_sqrt_b == [3, 2.5]
+    assert [arm.name for arm in study.arms] == ["CWoLa", "ceiling"]
+    assert study.arms[0].training == {"max_epochs": 2}
+    assert study.background.parameters == {"mass_min": 3600.0}
+    assert study.title == "one = one"
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    {
+        "misspelt": ("grid.repeat=5", "grid.repeat: expected a key that exists (did you mean repe"),
+        "out of range": ("grid.repeats=-5", "grid.repeats: input should be greater than 0; got -5"),
+        "position": ("arms.2.name=x", "list positions that exist; got 'arms.2.name'"),
+        "name for a position": ("arms.CWoLa.name=x", "that exist; got 'arms.CWoLa.name'"),
+        "below a number": ("signal.events.x=1", "that exist; got 'signal.events.x'"),
+        "below a text": ("name.x.y=1", "that exist; got 'name.x.y'"),
+        "no value": ("seed", "expected key=value; got 'seed'"),
+        "no YAML": ("seed=[", "expected a YAML value for seed; got '['"),
+    }.values(),
+)
+def test_bad_overrides(override, expected, file):
+    assert expected in complaint(file, [override])
+
+
+def test_on_and_off_are_words(tmp_path, file):
+    assert load(file).signal.parameters == {"multiparton": "off"}
+    text = yaml.safe_dump(CONTENT).replace("multiparton: 'off'", "multiparton: off")
+    (tmp_path / "plain.yaml").write_text(text)
+    assert "multiparton: off" in text
+    study = load(tmp_path / "plain.yaml", ["background.parameters.multiparton=on"])
+    assert study.signal.parameters == {"multiparton": "off"}
+    assert study.background.parameters == {"multiparton": "on"}
+
+
+# Assignments
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a=b", ("a", "b")),
+        ("a=1", ("a", 1)),
+        ("a=-1.5", ("a", -1.5)),
+        ("a=1e-4", ("a", 1e-4)),
+        ("a=1.0e-4", ("a", 1e-4)),
+        ("a=2E3", ("a", 2000.0)),
+        ("a=on", ("a", "on")),
+        ("a=no", ("a", "no")),
+        ("a=null", ("a", None)),
+        ("a=", ("a", None)),
+        ("a=b=c", ("a", "b=c")),
+        ("a.b=[1, x]", ("a.b", [1, "x"])),
+        ("a={b: 1}", ("a", {"b": 1})),
+        ("a =b", ("a", "b")),
+        ("file=/a b.lhe", ("file", "/a b.lhe")),
+    ],
+)
+def test_parse(text, expected):
+    assert parse(text) == expected
+    assert type(parse(text)[1]) is type(expected[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a", "expected key=value; got 'a'"),
+        ("=b", "expected key=value; got '=b'"),
+        ("", "expected key=value; got ''"),
+        ("a=[", "expected a YAML value for a; got '['"),
+        ("a={b: ", "expected a YAML value for a; got '{b: '"),
+        ("a=2024-13-45", "expected a YAML value for a; got '2024-13-45'"),
+    ],
+)
+def test_parse_errors(text, expected):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        parse(text)
+    assert str(caught.value) == expected
