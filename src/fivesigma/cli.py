@@ -34,6 +34,7 @@ Store = Annotated[
     Path | None,
     typer.Option(help="Folder of the samples; by default $FIVESIGMA_STORE or ~/.cache/fivesigma."),
 ]
+INTERRUPTED = 130  # the exit code that Typer makes of an interrupt, too
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core.")]
 
 
@@ -184,8 +185,10 @@ def main() -> None:
     except (ValueError, OSError, FloatingPointError) as error:
         sys.stderr.write(f"fivesigma: {' '.join(str(error).split())}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
+            raise
         sys.stderr.write(
             "fivesigma: interrupted; what is done is kept, run the same command again to go on\n"
         )
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

@@ -100,9 +100,8 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
         skip: Number of hard events of an event file to leave out first.
 
     Raises:
-        ValueError: A setting that Pythia does not know, an unreadable event file, n < 0 or a seed
-        out of range.
-        RuntimeError: Pythia gave up.
+        ValueError: A setting that Pythia does not know, an unreadable event file, no event at all,
+        n < 0 or a seed out of range.
     """
     if n < 0:
         raise ValueError(f"expected a number of events >= 0; got {n}")
@@ -118,9 +117,8 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
         if process.lhe is not None and pythia.infoPython().atEndOfFile():
             break
     if not batches and n > 0:
-        if process.lhe is not None:
-            raise ValueError(f"expected events in {process.lhe}; got none")
-        raise RuntimeError(f"Pythia made no event of process {process.name!r}")
+        source = process.lhe or f"the phase space of process {process.name!r}"
+        raise ValueError(f"expected events in {source}; got none")
     info = pythia.infoPython()
     return Events(
         particles=ak.concatenate(batches) if batches else _empty(),

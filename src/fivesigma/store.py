@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -161,18 +162,12 @@ def open_sample(recipe: Recipe, n: int, *, folder: Path) -> Sample:
         ValueError: Missing or broken shards.
     """
     wanted = _shards(recipe, n, folder)
-    records = [_record(path) for path in wanted]
-    missing = sum(record is None for record in records)
-    if missing:
-        raise ValueError(
-            f"expected {len(wanted)} shards in {folder / recipe.hash}; got {len(wanted) - missing}"
-        )
-    whole = [
-        (path, r)
-        for path, r in zip(wanted, records, strict=True)
-        if r is not None and r["n_generated"]
-    ]
-    return Sample(folder / recipe.hash, tuple(p for p, _ in whole), tuple(r for _, r in whole))
+    found = {path: record for path in wanted if (record := _record(path)) is not None}
+    if len(found) < len(wanted):
+        place = folder / recipe.hash
+        raise ValueError(f"expected {len(wanted)} shards in {place}; got {len(found)}")
+    full = {path: record for path, record in found.items() if record["n_generated"]}
+    return Sample(folder / recipe.hash, tuple(full), tuple(full.values()))
 
 
 def make(
@@ -231,7 +226,10 @@ def _run(
     workers = min(workers, len(todo))
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _leave_with_parent, (os.getpid(),))
     try:
-        jobs: list[Future[None]] = [pool.submit(_make_shard, recipe, i, wanted[i]) for i in todo]
+        with _blocked(signal.SIGINT):  # workers inherit it: the parent alone decides
+            jobs: list[Future[None]] = [
+                pool.submit(_make_shard, recipe, i, wanted[i]) for i in todo
+            ]
         for job in as_completed(jobs):
             job.result()
             done += 1
@@ -241,16 +239,22 @@ def _run(
             "a worker was killed (out of memory?); what is made is kept, run again to go on"
         ) from error
     finally:
-        for process in list(
-            (pool._processes or {}).values()
-        ):  # no public way to stop a running shard
+        running = list((pool._processes or {}).values())  # there is no public way to stop them
+        for process in running:
             process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_with_parent(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+@contextmanager
+def _blocked(number: signal.Signals) -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+
+def _leave_with_parent(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1.0)

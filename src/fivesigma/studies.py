@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import awkward as ak
+import dask
 import numpy as np
 from distributed import Client, LocalCluster, as_completed
 from numpy.typing import NDArray
@@ -106,6 +107,11 @@ def _enough(study: Study, benchmark: Benchmark, samples: dict[str, Sample]) -> N
             raise ValueError(
                 f"{role}.events: expected {needed:.0f} events in the signal region (data and held "
                 f"out); got {counts[REGIONS[0]]} from {sample.n_generated} generated"
+            )
+        if role == "background" and not counts[REGIONS[1]]:
+            raise ValueError(
+                f"background.events: expected events in the sideband; got 0 from "
+                f"{sample.n_generated} generated"
             )
 
 
@@ -219,8 +225,8 @@ def run(
     missing = [task for task in wanted if _read(paths[task.hash]) is None]
     report("train", len(wanted) - len(missing), len(wanted), "")
     if missing:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        with ExitStack() as stack:
+        quiet = dask.config.set({"logging.distributed": "critical"})  # workers read it too
+        with quiet, ExitStack() as stack:
             cluster = scheduler or stack.enter_context(
                 LocalCluster(
                     n_workers=min(workers, len(missing)),
