@@ -2,6 +2,7 @@
 
 import json
 import math
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,6 +237,26 @@ def test_represented_events_are_kept(samples, folders, monkeypatch):
     monkeypatch.setattr(JetImages, "__call__", None)
     again = represent(samples["signal"], images, VALLEY, silent)
     assert again == folders["signal", images.name]
+
+
+@pytest.fixture
+def full_disk():
+    """No file of this process may be larger than 20 kB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, request):
+    sample = fabricated.sample(tmp_path / "sample", 600)
+    request.getfixturevalue("full_disk")
+    with pytest.raises(OSError, match="File too large"):
+        represent(sample, check(CWOLA), VALLEY, silent)
+    assert list((tmp_path / "sample" / f"{check(CWOLA).name}-2").iterdir()) == []
+    with pytest.raises(OSError, match="File too large"):
+        write_json(tmp_path / "x.json", ["text"] * 10_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["sample"]
 
 
 def test_masses_that_round_into_a_region(tmp_path):

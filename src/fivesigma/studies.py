@@ -138,21 +138,22 @@ def represent(
         for name, inside in _inside(benchmark, events).items():
             counts[name] += int(inside.sum())
     paths = {name: folder / f".{name}.{os.getpid()}.tmp" for name in REGIONS}
-    shape = {name: (counts[name], *representation.shape) for name in REGIONS}
-    arrays = {
-        name: np.lib.format.open_memmap(paths[name], "w+", np.float32, shape[name])
-        for name in REGIONS
-    }
-    filled = dict.fromkeys(REGIONS, 0)
-    for i, events in enumerate(sample.batches()):
-        for name, inside in _inside(benchmark, events).items():
-            x = representation(events.jets[inside])
-            arrays[name][filled[name] : filled[name] + len(x)] = x
-            filled[name] += len(x)
-        report(f"represent {representation.name}", i + 1, len(sample.shards), "")
-    for name in REGIONS:
-        arrays[name].flush()
-        paths[name].replace(folder / f"{name}.npy")
+    try:
+        with ExitStack() as stack:  # plain files: a memory map on a full disk kills the process
+            opened = {name: stack.enter_context(paths[name].open("wb")) for name in REGIONS}
+            for name, file in opened.items():
+                shape = (counts[name], *representation.shape)
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            for i, events in enumerate(sample.batches()):
+                for name, inside in _inside(benchmark, events).items():
+                    opened[name].write(representation(events.jets[inside]).astype("<f4").tobytes())
+                report(f"represent {representation.name}", i + 1, len(sample.shards), "")
+        for name in REGIONS:
+            paths[name].replace(folder / f"{name}.npy")
+    finally:
+        for path in paths.values():
+            path.unlink(missing_ok=True)
     return folder
 
 
@@ -232,6 +233,7 @@ def run(
                     n_workers=min(workers, len(missing)),
                     threads_per_worker=1,
                     dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
                 )
             )
             client = stack.enter_context(Client(cluster))
@@ -272,5 +274,9 @@ def _read(path: Path) -> dict[str, Any] | None:
 def write_json(path: Path, content: object) -> None:
     """Write to a temporary name, then rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1, allow_nan=False))
-    temporary.replace(path)
+    text = json.dumps(content, indent=1, allow_nan=False)
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
