@@ -232,7 +232,7 @@ def run(
                 LocalCluster(
                     n_workers=min(workers, len(missing)),
                     threads_per_worker=1,
-                    dashboard_address=None,
+                    dashboard_address=":0",  # any free port; None would insist on 8787
                     silence_logs=logging.CRITICAL,
                 )
             )

@@ -44,7 +44,7 @@ from torch import Tensor, nn
 
 __all__ = ["CNN", "Norm", "product_logit"]
 
-PIXELS_PER_SLICE = 40_000
+PIXELS_PER_SLICE = 80_000
 
 
 def product_logit(a: Tensor, b: Tensor) -> Tensor:
