@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 __all__ = ["Arm", "Grid", "Held", "Published", "SampleRequest", "Study", "load", "parse"]
 
@@ -42,6 +42,13 @@ class Grid(_Strict):
     """Pseudo-data sets at each strength, drawn anew each time."""
     eps_b: Annotated[list[Efficiency], Field(min_length=1)] = [0.1, 0.01, 0.001]
     """Background efficiencies of the cut."""
+
+    @field_validator("s_over_sqrt_b", "eps_b")
+    @classmethod
+    def _differ(cls, values: list[float]) -> list[float]:
+        if len(set(values)) < len(values):
+            raise ValueError("expected values that differ")
+        return values
 
 
 class Held(_Strict):

@@ -224,7 +224,7 @@ def _run(
 ) -> None:
     done = len(wanted) - len(todo)
     workers = min(workers, len(todo))
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _leave_with_parent, (os.getpid(),))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (os.getpid(),))
     try:
         with _blocked(signal.SIGINT):  # workers inherit it: the parent alone decides
             jobs: list[Future[None]] = [
@@ -254,13 +254,14 @@ def _blocked(number: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _leave_with_parent(parent: int) -> None:
+def _start_worker(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1.0)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # FastJet's banner is not ours to print
 
 
 def _make_shard(recipe: Recipe, index: int, path: Path) -> None:

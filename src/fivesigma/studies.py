@@ -17,7 +17,7 @@ from typing import Any
 import awkward as ak
 import dask
 import numpy as np
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, KilledWorker, LocalCluster, as_completed
 from numpy.typing import NDArray
 
 from .benchmarks import BENCHMARKS, Benchmark
@@ -28,6 +28,16 @@ from .tasks import REGIONS, Task, check, train
 
 __all__ = ["Run", "n_background", "prepare", "recipe", "run", "write_json"]
 
+# Dask has workers give memory back to the system at once; a training asks for the same memory in
+# every step, and would spend half of its time on page faults.
+WORKERS = {
+    "logging.distributed": "critical",
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": 1,
+        "MALLOC_TRIM_THRESHOLD_": 2**30,
+        "MALLOC_MMAP_THRESHOLD_": 2**30,
+    },
+}
 Report = Callable[[str, int, int, str], None]
 """Called with (stage, done, total, note)."""
 
@@ -226,8 +236,7 @@ def run(
     missing = [task for task in wanted if _read(paths[task.hash]) is None]
     report("train", len(wanted) - len(missing), len(wanted), "")
     if missing:
-        quiet = dask.config.set({"logging.distributed": "critical"})  # workers read it too
-        with quiet, ExitStack() as stack:
+        with dask.config.set(WORKERS), ExitStack() as stack:
             cluster = scheduler or stack.enter_context(
                 LocalCluster(
                     n_workers=min(workers, len(missing)),
@@ -258,10 +267,15 @@ def _work(
         )
         for task in missing
     ]
-    for _, record in as_completed(futures, with_results=True):
-        write_json(paths[record["hash"]], record)
-        state["done"] += 1
-        report("train", state["done"], total, "")
+    try:
+        for _, record in as_completed(futures, with_results=True):
+            write_json(paths[record["hash"]], record)
+            state["done"] += 1
+            report("train", state["done"], total, "")
+    except KilledWorker as error:
+        raise OSError(
+            "a training was killed again and again (out of memory?); run again to go on"
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any] | None:
