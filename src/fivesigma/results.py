@@ -117,7 +117,10 @@ def _reach(points: list[dict[str, Any]], study: Study) -> dict[str, dict[str, di
 def _spectrum(run: Run) -> dict[str, Any]:
     """Counts of m_jj, with scales to the luminosity and to the largest S of the grid."""
     windows = [w for region in run.benchmark.selection.regions for w in region.windows]
-    low, high = min(w[0] for w in windows) - 400, max(w[1] for w in windows) + 400
+    low, high = (
+        min(w[0] for w in windows) - BIN_GEV,
+        max(w[1] for w in windows) + 4 * BIN_GEV,
+    )
     edges = np.arange(low, high + BIN_GEV / 2, BIN_GEV)
     counts = {role: _counts(sample, edges) for role, sample in run.samples.items()}
     inside = run.benchmark.selection.region("signal_region")

@@ -148,6 +148,7 @@ def train(task: Task) -> dict[str, Any]:
         "n_train": _counts(data),
         **measured,
         **_learning(history),
+        "collapsed": measured["collapsed"] or history.collapsed,
     }
 
 
