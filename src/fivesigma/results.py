@@ -18,11 +18,10 @@ import yaml
 from . import __version__
 from .configuration import Study
 from .events import generator_version
-from .selection import Cut
 from .statistics import reach
 from .store import Sample
 from .studies import Run, n_background, write_json
-from .tasks import check
+from .tasks import REGIONS, check
 
 __all__ = ["assemble", "save"]
 
@@ -59,7 +58,7 @@ def assemble(run: Run) -> dict[str, Any]:
         "regions": {
             region.name: [list(window) for window in region.windows]
             for region in benchmark.selection.regions
-            if region.name in ("signal_region", "sideband")
+            if region.name in REGIONS
         },
         "samples": {role: sample.summary() for role, sample in run.samples.items()},
         "m_jj": _spectrum(run),
@@ -97,7 +96,7 @@ def _points(run: Run) -> list[dict[str, Any]]:
 
 def _reach(points: list[dict[str, Any]], study: Study) -> dict[str, dict[str, dict[str, Any]]]:
     rng = np.random.default_rng(study.seed)
-    grid = sorted(set(study.grid.s_over_sqrt_b))
+    grid = sorted(study.grid.s_over_sqrt_b)
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for arm in study.arms:
         own = [p for p in points if p["method"] == arm.name]
@@ -123,11 +122,10 @@ def _spectrum(run: Run) -> dict[str, Any]:
     )
     edges = np.arange(low, high + BIN_GEV / 2, BIN_GEV)
     counts = {role: _counts(sample, edges) for role, sample in run.samples.items()}
-    inside = run.benchmark.selection.region("signal_region")
     b = n_background(run.study, run.benchmark)
     expected = {"signal": max(run.study.grid.s_over_sqrt_b) * b**0.5, "background": b}
     scales = {
-        f"{role}_scale": expected[role] / max(_in_region(run.samples[role], inside), 1)
+        f"{role}_scale": expected[role] / max(_in_region(run.samples[role], REGIONS[0]), 1)
         for role in counts
     }
     return {"edges_gev": edges.tolist(), **{r: c.tolist() for r, c in counts.items()}, **scales}
@@ -140,8 +138,8 @@ def _counts(sample: Sample, edges: np.ndarray) -> np.ndarray:
     return total
 
 
-def _in_region(sample: Sample, region: Cut) -> int:
-    return next(row.count for row in sample.cutflow if row.cut == region.name)
+def _in_region(sample: Sample, region: str) -> int:
+    return next(row.count for row in sample.cutflow if row.cut == region)
 
 
 def _average_images(run: Run) -> dict[str, dict[str, Any]]:
@@ -152,7 +150,7 @@ def _average_images(run: Run) -> dict[str, dict[str, Any]]:
         if len(check(task.arm).shape) != 3 or kind in averages:
             continue
         averages[kind] = {
-            role: np.load(folder / "signal_region.npy", mmap_mode="r")[:AVERAGED].mean(0).tolist()
+            role: np.load(folder / f"{REGIONS[0]}.npy", mmap_mode="r")[:AVERAGED].mean(0).tolist()
             for role, folder in zip(("signal", "background"), task.pools, strict=True)
         }
     return averages
