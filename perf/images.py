@@ -15,13 +15,8 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from fivesigma.representations.images import (
-    Constituents,
-    Intensity,
-    JetImages,
-    align,
-    constituents,
-)
+from fivesigma.constituents import Constituents, align, constituents
+from fivesigma.representations.images import Intensity, JetImages
 
 PIXELS = (25, 50, 75)
 EVENTS = 10_000

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
     "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets", "selection",
-    "store", "readers", "augmentations", "representations", "datasets", "networks", "losses",
-    "training", "strategies", "evaluation", "statistics", "search", "benchmarks", "configuration",
-    "tasks", "studies", "results", "plots", "report", "progress", "cli",
+    "store", "readers", "constituents", "augmentations", "representations", "datasets", "networks",
+    "losses", "training", "strategies", "evaluation", "statistics", "search", "benchmarks",
+    "configuration", "tasks", "studies", "results", "plots", "report", "progress", "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks")
 FREE = ("networks", "losses", "evaluation", "statistics")

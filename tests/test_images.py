@@ -6,17 +6,16 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from fivesigma.representations import REPRESENTATIONS
-from fivesigma.representations.images import (
+from fivesigma.constituents import (
     Constituents,
-    JetImages,
     align,
     constituents,
     flip,
-    pixelate,
     principal_angle,
     rotate,
 )
+from fivesigma.representations import REPRESENTATIONS
+from fivesigma.representations.images import JetImages, pixelate
 
 INSTANCES = {
     "25": JetImages(25),
