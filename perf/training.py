@@ -53,7 +53,7 @@ class Plain(nn.Module):
 
     def copy_weights(self, network: CNN) -> None:
         """Start from the weights of `network`."""
-        ours = [*network.convolutions.parameters(), *network.dense.parameters()]
+        ours = [*network.convolutions.parameters(), *network.head.parameters()]
         for mine, other in zip(self.tower.parameters(), ours, strict=True):
             mine.data = other.data.clone(memory_format=torch.contiguous_format)
 

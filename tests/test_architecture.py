@@ -15,24 +15,25 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
     "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets", "selection",
-    "store", "readers", "constituents", "augmentations", "representations", "datasets", "networks",
-    "losses", "training", "strategies", "evaluation", "statistics", "search", "benchmarks",
-    "configuration", "tasks", "studies", "results", "plots", "report", "progress", "cli",
+    "store", "readers", "constituents", "augmentations", "representations", "rows", "datasets",
+    "mixtures", "contrast", "networks", "losses", "schedule", "training", "heads", "strategies",
+    "evaluation", "statistics", "search", "benchmarks", "configuration", "arms", "sources",
+    "tasks", "samples", "plan", "studies", "results", "plots", "report", "progress", "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks")
-FREE = ("networks", "losses", "evaluation", "statistics")
+FREE = ("rows", "networks", "losses", "schedule", "evaluation", "statistics")
 DOORS = {
     "pythia8mc": {"events"},
     "pylhe": {"events"},
     "fastjet": {"jets"},
     "matplotlib": {"plots"},
     "mplhep": {"plots"},
-    "torch": {"networks", "losses", "training", "strategies", "augmentations"},
+    "torch": {"networks", "losses", "schedule", "training", "heads", "strategies", "sources"},
     "pyarrow": {"store"},
     "typer": {"cli"},
 }
 PHYSICS = (*TRUNK[: TRUNK.index("store") + 1], "benchmarks")
-LEARNING = ("datasets", "networks", "training", "strategies", "evaluation", "statistics")
+LEARNING = ("mixtures", "networks", "training", "strategies", "evaluation", "statistics")
 LINES = {"plots": 400}
 
 FILES = sorted(SOURCE.rglob("*.py"))

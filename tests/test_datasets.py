@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from fivesigma.datasets import Dataset, Mixture, Pool, Rows, mix, pure
+from fivesigma.datasets import Dataset
+from fivesigma.mixtures import Mixture, Pool, mix, pure
+from fivesigma.rows import Rows
 
 SHAPE = (2, 3)
 

@@ -50,7 +50,7 @@ def plain(network, x):
         for i, convolution in enumerate(network.convolutions):
             h = F.relu(F.conv2d(h, convolution.weight, convolution.bias, padding="same"))
             h = F.max_pool2d(h, 2) if i < 3 else h
-        logits.append(network.dense(h.flatten(1))[:, 0])
+        logits.append(network.head.layers(h.flatten(1))[:, 0])
     p = torch.sigmoid(logits[0]) * torch.sigmoid(logits[1])
     return torch.log(p / (1 - p))
 
@@ -152,7 +152,7 @@ def test_cnn_gradient_of_the_input():
 def test_cnn_parameters(pixels, dense):
     network = CNN((2, pixels, pixels))
     assert sum(q.numel() for q in network.convolutions.parameters()) == 325_568
-    assert sum(q.numel() for q in network.dense.parameters()) == dense
+    assert sum(q.numel() for q in network.head.parameters()) == dense
     assert sum(q.numel() for q in network.parameters()) == 325_568 + dense + 4
     statistics = network.norm.statistics
     running = statistics.running_mean.numel() + statistics.running_var.numel()
@@ -167,7 +167,7 @@ def test_cnn_initial_weights_are_those_of_keras():
         assert convolution.weight.abs().max().item() == pytest.approx(limit, rel=0.01)
         assert convolution.weight.std().item() == pytest.approx(limit / 3**0.5, rel=0.05)
         assert not convolution.bias.any()
-    assert not any(m.bias.any() for m in network.dense if isinstance(m, nn.Linear))
+    assert not any(m.bias.any() for m in network.head.layers if isinstance(m, nn.Linear))
 
 
 def test_cnn_exchange_of_jets():

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,8 +12,7 @@ from torch import nn
 from fivesigma.datasets import Dataset
 from fivesigma.losses import CrossEntropy
 from fivesigma.networks.cnn import CNN
-from fivesigma.strategies import STRATEGIES
-from fivesigma.strategies.direct import direct
+from fivesigma.strategies import STRATEGIES, Learner
 from fivesigma.training import TrainingSettings, fit, predict
 
 DISTANCE = 1.5
@@ -55,6 +55,13 @@ def blobs(n, *, seed=0, pixels=8):
     x = rng.exponential(size=(n, 2, pixels, pixels))
     x[:, :, 3:5, 3:5] += 1.5 * y[:, None, None, None]
     return Dataset(x, y, y, np.ones(n))
+
+
+def direct(network, target, *, settings, seed):
+    """Train on one data set; returns its scores and history."""
+    learner = Learner(settings=settings, seeds=(seed,))
+    fitted = STRATEGIES["direct"]()(lambda seed: network, [target], learner)
+    return partial(fitted.score, 0), fitted.histories[0]
 
 
 def auc(scores, y):

@@ -14,9 +14,10 @@ from .configuration import SampleRequest, load, parse
 from .progress import Display
 from .report import write_report
 from .results import save
+from .samples import recipe
 from .selection import table
 from .store import default_folder, make
-from .studies import recipe, run
+from .studies import run
 
 __all__ = ["app", "main"]
 

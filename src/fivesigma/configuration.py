@@ -12,7 +12,17 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-__all__ = ["Arm", "Grid", "Held", "Published", "SampleRequest", "Study", "load", "parse"]
+__all__ = [
+    "Arm",
+    "Grid",
+    "Held",
+    "Published",
+    "SampleRequest",
+    "Sources",
+    "Study",
+    "load",
+    "parse",
+]
 
 Positive = Annotated[int, Field(gt=0)]
 Efficiency = Annotated[float, Field(gt=0, lt=1)]
@@ -60,24 +70,61 @@ class Held(_Strict):
     """Background events."""
 
 
+class Augmenting(_Strict):
+    """How the events to train on are augmented, after those to validate on are split off."""
+
+    maps: list[str | dict[str, Any]] = []
+    """Names of augmentations, or mappings of `name` and fields; none for exact copies."""
+    copies: Positive | None = None
+    """Fixed copies beside each event; by default another augmented one in its place each epoch."""
+
+
 class Arm(_Strict):
     """One method."""
 
     name: str
     """Name in tables and figures."""
-    label: Literal["cwola", "supervised"]
-    """What the network learns: signal region against sideband, or the truth."""
+    label: Literal["cwola", "supervised", "sources"]
+    """What is learnt of the data: signal region against sideband, the truth, or nothing, where all
+    is known from other samples."""
     strategy: str = "direct"
     """Name of a strategy."""
+    options: dict[str, Any] = {}
+    """Fields of the strategy."""
     network: str = "cnn"
     """Name of a network."""
+    architecture: dict[str, Any] = {}
+    """Keyword arguments of the network."""
     representation: dict[str, Any]
     """`kind`, and the fields of that representation."""
     training: dict[str, Any] = {}
     """Fields of `TrainingSettings`."""
+    pretraining: dict[str, Any] = {}
+    """Fields of `TrainingSettings` for what is learnt from other samples."""
+    contrast: dict[str, Any] = {}
+    """Fields of `Contrast`."""
+    augmentation: Augmenting | None = None
+    """How events are augmented; by default they are not."""
     supervised_events: Positive | None = None
     """Signal and as many background events of a supervised training; by default as many background
     events as in the data."""
+
+
+class Sources(_Strict):
+    """Other samples, with labels, to learn from before the data are looked at."""
+
+    points: Literal["others"] | list[str] = "others"
+    """Named parameter points of the signal; the target's is always left out."""
+    events: Positive
+    """Number of generated signal events of each point."""
+    parameters: dict[str, Any] = {}
+    """Parameters of the signal process besides those of the point."""
+    background: SampleRequest
+    """Background events; they follow those of the study in the same sample, so none is in both."""
+    regions: Annotated[list[Literal["signal_region", "sideband"]], Field(min_length=1)] = [
+        "signal_region"
+    ]
+    """Where the events are taken from."""
 
 
 class Published(_Strict):
@@ -112,6 +159,9 @@ class Study(_Strict):
     """Integrated luminosity [1/fb]; by default the benchmark's."""
     signal: SampleRequest
     """Signal events."""
+    targets: list[str] = []
+    """Named parameter points of the signal to run the study for; by default the one that the
+    parameters of `signal` say."""
     background: SampleRequest
     """Background events."""
     held_out: Held
@@ -120,6 +170,8 @@ class Study(_Strict):
     """What is scanned."""
     arms: Annotated[list[Arm], Field(min_length=1)]
     """Methods."""
+    sources: Sources | None = None
+    """What some strategies learn from before."""
     published: Published | None = None
     """Numbers to draw beside ours."""
 
@@ -131,7 +183,9 @@ class Study(_Strict):
         return self
 
 
-MODELS: tuple[type[BaseModel], ...] = (SampleRequest, Grid, Held, Arm, Published, Study)
+MODELS: tuple[type[BaseModel], ...] = (
+    *(SampleRequest, Grid, Held, Augmenting, Arm, Sources, Published, Study),
+)
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Study:

@@ -1,41 +1,19 @@
-r"""Mixed samples: classification without labels.
-
-The signal region (1) and the sidebands (2) hold the same two processes in different fractions,
-
-$$ p_{M_1}(x) = f_1 \, p_S(x) + (1 - f_1) \, p_B(x), \qquad
-   p_{M_2}(x) = f_2 \, p_S(x) + (1 - f_2) \, p_B(x), \qquad f_1 > f_2 . $$
-
-The optimal classifier of $M_1$ against $M_2$ is their likelihood ratio. With
-$L(x) = p_S(x) / p_B(x)$,
-
-$$ \frac{p_{M_1}}{p_{M_2}} = \frac{f_1 L + 1 - f_1}{f_2 L + 1 - f_2}, \qquad
-   \frac{\partial}{\partial L} \frac{p_{M_1}}{p_{M_2}}
-   = \frac{f_1 - f_2}{(f_2 L + 1 - f_2)^2} > 0 , $$
-
-so it orders events as $L$ does: it is the optimal classifier of signal against background,
-learnt without the label of a single event. This needs $p_S$ and $p_B$ to be the same in both
-regions; what differs between them is learnt as well.
-
-CWoLa is thus a labelling: `mix` labels by region, `pure` by truth.
-
-References:
-    Classification without labels: learning from mixed samples in high energy physics
-    (Metodiev, Nachman, Thaler, 2017) https://arxiv.org/abs/1708.02949
-"""
+"""Labelled events: split first, then weighed, augmented, or trained on."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Dataset", "Mixture", "Pool", "Rows", "mix", "pure"]
+from .augmentations import Augmented, View
+from .rows import Rows
+
+__all__ = ["Dataset"]
 
 FloatArray: TypeAlias = NDArray[np.float32]
-Index: TypeAlias = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +24,13 @@ class Dataset:
         ValueError: if the four arrays differ in length.
     """
 
-    x: FloatArray
-    """Represented events, shape (N, *shape), float32, units of the representation."""
+    x: FloatArray | Rows | Augmented
+    """Represented events, shape (N, *shape), float32, units of the representation. Rows and
+    augmented events are read or made when they are indexed."""
 
     y: NDArray[Any]
-    """Training label, shape (N,), float32: 1 or 0."""
+    """Training label, shape (N,), float32: 1 or 0; of a data set with more processes, their
+    number."""
 
     truth: NDArray[Any]
     """1 for signal events, 0 for background, shape (N,), int8. Only for evaluation."""
@@ -60,7 +40,9 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for name, dtype in (("x", "f4"), ("y", "f4"), ("truth", "i1"), ("weight", "f4")):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
+            value = getattr(self, name)
+            if not isinstance(value, Rows | Augmented):
+                object.__setattr__(self, name, np.asarray(value, dtype=dtype))
         n = len(self.x)
         if not (self.y.shape == self.truth.shape == self.weight.shape == (n,)):
             raise ValueError(
@@ -72,8 +54,15 @@ class Dataset:
         return len(self.x)
 
     def subset(self, index: NDArray[Any] | slice) -> Dataset:
-        """The events that `index` picks: integers or booleans, shape (n,), or a slice."""
-        return Dataset(self.x[index], self.y[index], self.truth[index], self.weight[index])
+        """The events that `index` picks: integers or booleans, shape (n,), or a slice.
+
+        Raises:
+            TypeError: if the events are augmented: split first, then augment.
+        """
+        if isinstance(self.x, Augmented):
+            raise TypeError("expected events to split before they are augmented")
+        x = self.x.select(index) if isinstance(self.x, Rows) else self.x[index]
+        return Dataset(x, self.y[index], self.truth[index], self.weight[index])
 
     def split(self, fraction: float, *, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Split by event at random; the first part has round(fraction N) of the N events.
@@ -89,211 +78,20 @@ class Dataset:
         n = round(fraction * len(self))
         return self.subset(order[:n]), self.subset(order[n:])
 
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Some rows of an array that may be on disk; they are read when they are indexed."""
-
-    array: FloatArray
-    """The events to choose from, shape (M, *shape)."""
-
-    index: Index
-    """The chosen rows, shape (N,)."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, *shape)."""
-        return (len(self.index), *self.array.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, key: Any) -> FloatArray:
-        return np.asarray(self.array[self.index[key]], dtype=np.float32)
-
-    def select(self, index: Index) -> Rows:
-        """The rows at positions `index`, shape (n,), still unread."""
-        return Rows(self.array, self.index[index])
-
-
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """Represented events of one process, to draw pseudo-data sets from.
-
-    The arrays may be memory maps: only events that are drawn are read.
-
-    Raises:
-        ValueError: if the events of the two regions have different shapes.
-    """
-
-    signal_region: FloatArray | Rows
-    """Events in the signal region, shape (N, *shape), float32."""
-
-    sideband: FloatArray | Rows
-    """Events in the sidebands, shape (N', *shape), float32."""
-
-    measured: tuple[int, int] | None = None
-    """Events counted in (signal region, sidebands) of one sample, dimensionless, from which the
-    sideband ratio follows; by default the lengths of the two arrays."""
-
-    def __post_init__(self) -> None:
-        shapes = [self.signal_region.shape[1:], self.sideband.shape[1:]]
-        if shapes[0] != shapes[1]:
-            raise ValueError(f"expected events of one shape in both regions; got {shapes}")
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Events counted in (signal region, sidebands)."""
-        return self.measured or (len(self.signal_region), len(self.sideband))
-
-    @property
-    def sideband_ratio(self) -> float:
-        """Events in the sidebands per event in the signal region, as measured.
-
-        Raises:
-            ValueError: if no event was counted in the signal region.
-        """
-        m, k = self.counts
-        if m == 0:
-            raise ValueError("expected events in the signal region; got none")
-        return k / m
-
-    @property
-    def sideband_ratio_error(self) -> float:
-        """Its standard deviation, r sqrt(1/m + 1/k), the same for Poisson and binomial counts."""
-        m, k = self.counts
-        return self.sideband_ratio * math.sqrt(1 / m + 1 / k) if k else 0.0
-
-    def split(self, n: int, *, rng: np.random.Generator) -> tuple[Pool, Pool]:
-        """Hold out exactly `n` events of the signal region for testing.
-
-        No event is copied or read. Both parts keep the sideband ratio of the whole.
-
-        Returns:
-            (test, rest): `n` events of the signal region and no sideband; all other events.
-
-        Raises:
-            ValueError: if there are fewer than `n` events in the signal region, or n < 0.
-        """
-        available = len(self.signal_region)
-        if not 0 <= n <= available:
-            raise ValueError(f"expected 0 to {available} events to hold out; got {n}")
-        inside, outside = _rows(self.signal_region), _rows(self.sideband)
-        order = rng.permutation(available)
-        test = Pool(inside.select(np.sort(order[:n])), outside.select(order[:0]), self.counts)
-        rest = Pool(inside.select(np.sort(order[n:])), outside, self.counts)
-        return test, rest
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """How much signal is in the data.
-
-    Raises:
-        ValueError: if a number is negative or not finite.
-    """
-
-    n_signal: float
-    """S, signal events expected in the signal region."""
-
-    n_background: float
-    """B, background events expected in the signal region."""
-
-    def __post_init__(self) -> None:
-        _not_negative(n_signal=self.n_signal, n_background=self.n_background)
-
-    @classmethod
-    def from_significance(cls, s_over_sqrt_b: float, n_background: float) -> Mixture:
-        """S = (S/sqrt(B)) sqrt(B), in the signal region and before any cut on the score."""
-        _not_negative(s_over_sqrt_b=s_over_sqrt_b, n_background=n_background)
-        return cls(s_over_sqrt_b * math.sqrt(n_background), n_background)
-
-    @classmethod
-    def from_ratio(cls, s_over_b: float, n_background: float) -> Mixture:
-        """S = (S/B) B, in the signal region."""
-        _not_negative(s_over_b=s_over_b, n_background=n_background)
-        return cls(s_over_b * n_background, n_background)
-
-    @classmethod
-    def from_luminosity(
-        cls, luminosity: float, *, signal_cross_section: float, background_cross_section: float
-    ) -> Mixture:
-        """S = L sigma_S and B = L sigma_B.
+    def augmented(self, view: View, *, copies: int | None, seed: int) -> Dataset:
+        """The events as augmented clouds: `copies` fixed ones beside each, or anew in each epoch.
 
         Args:
-            luminosity: L [fb^-1].
-            signal_cross_section: sigma_S after selection in the signal region [fb].
-            background_cross_section: sigma_B after selection in the signal region [fb].
+            view: what the network sees of a cloud.
+            copies: copies of each event; None for one augmented event in place of each, another
+                one in each epoch.
+            seed: seed of the augmentation.
         """
-        L, sigma_S, sigma_B = luminosity, signal_cross_section, background_cross_section
-        _not_negative(luminosity=L, signal_cross_section=sigma_S, background_cross_section=sigma_B)
-        return cls(L * sigma_S, L * sigma_B)
+        times = 1 if copies is None else copies + 1
+        y, truth, weight = (np.tile(a, times) for a in (self.y, self.truth, self.weight))
+        return Dataset(Augmented(self.x, view, copies, seed), y, truth, weight)
 
-
-def mix(signal: Pool, background: Pool, mixture: Mixture, *, rng: np.random.Generator) -> Dataset:
-    """One pseudo-data set, labelled by region: y = 1 in the signal region, 0 in the sidebands.
-
-    The counts are fixed, as in the papers: S and B in the signal region and S r_S and B r_B in
-    the sidebands, each rounded to the nearest integer, where r is the sideband ratio of the
-    process. Which events fill them is drawn from the pools without replacement, and anew in each
-    call: two data sets from one pool share events. Rows are not shuffled: signal and background
-    of the signal region, then of the sidebands.
-
-    Raises:
-        ValueError: if a pool has too few events.
-    """
-    S, B = mixture.n_signal, mixture.n_background
-    outside_S = round(S * signal.sideband_ratio) if S else 0
-    outside_B = round(B * background.sideband_ratio) if B else 0
-    blocks = [
-        _draw(signal.signal_region, round(S), rng=rng, name="signal in the signal region"),
-        _draw(background.signal_region, round(B), rng=rng, name="background in the signal region"),
-        _draw(signal.sideband, outside_S, rng=rng, name="signal in the sideband"),
-        _draw(background.sideband, outside_B, rng=rng, name="background in the sideband"),
-    ]
-    return _dataset(blocks, y=(1, 1, 0, 0), truth=(1, 0, 1, 0))
-
-
-def pure(signal: Pool, background: Pool, n: int, *, rng: np.random.Generator) -> Dataset:
-    """The supervised data set: `n` signal, then `n` background events, y = truth.
-
-    All are from the signal region, drawn without replacement and not shuffled.
-
-    Raises:
-        ValueError: if a pool has too few events, or n < 0.
-    """
-    _not_negative(n=n)
-    blocks = [
-        _draw(signal.signal_region, n, rng=rng, name="signal in the signal region"),
-        _draw(background.signal_region, n, rng=rng, name="background in the signal region"),
-    ]
-    return _dataset(blocks, y=(1, 0), truth=(1, 0))
-
-
-def _rows(events: FloatArray | Rows) -> Rows:
-    return events if isinstance(events, Rows) else Rows(events, np.arange(len(events)))
-
-
-def _draw(events: FloatArray | Rows, n: int, *, rng: np.random.Generator, name: str) -> Rows:
-    if n > len(events):
-        raise ValueError(f"expected at least {n} events of {name}; got {len(events)}")
-    # In ascending order, since the events may be on disk.
-    return _rows(events).select(np.sort(rng.choice(len(events), n, replace=False, shuffle=False)))
-
-
-def _dataset(blocks: list[Rows], *, y: tuple[int, ...], truth: tuple[int, ...]) -> Dataset:
-    shapes = {block.shape[1:] for block in blocks}
-    if len(shapes) > 1:
-        raise ValueError(f"expected signal and background events of one shape; got {shapes}")
-    lengths = [len(block) for block in blocks]
-    x = np.empty((sum(lengths), *shapes.pop()), dtype=np.float32)
-    for part, block in zip(np.split(x, np.cumsum(lengths)[:-1]), blocks, strict=True):
-        part[:] = block[:]
-    labels, truths = np.repeat(y, lengths), np.repeat(truth, lengths)
-    return Dataset(x, labels, truths, np.ones(len(x)))
-
-
-def _not_negative(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 <= value < math.inf:
-            raise ValueError(f"expected {name} to be finite and not negative; got {value}")
+    def at_epoch(self, epoch: int) -> Dataset:
+        """The events as they are in an epoch, counted from 0: another draw of the augmentation."""
+        x = self.x.at_epoch(epoch) if isinstance(self.x, Augmented) else self.x
+        return replace(self, x=x)

@@ -8,6 +8,9 @@ The anti-kt jet clustering algorithm (Cacciari, Salam, Soyez, 2008)
 https://arxiv.org/abs/0802.1189
 """
 
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import awkward as ak
@@ -17,7 +20,7 @@ from numpy.typing import NDArray
 
 from .kinematics import delta_r
 
-__all__ = ["JetDefinition", "cluster", "substructure"]
+__all__ = ["JetDefinition", "cluster", "subjet_axes", "substructure"]
 
 ALGORITHMS = {
     "anti-kt": fastjet.antikt_algorithm,
@@ -105,6 +108,36 @@ def substructure(jets: ak.Array, *, radius: float = 0.8) -> dict[str, NDArray[np
     return {name: ak.to_numpy(x).astype(np.float64) for name, x in shapes.items()}
 
 
+def subjet_axes(constituents: ak.Array, numbers: Sequence[int]) -> list[NDArray[np.float32]]:
+    """Axes of the N exclusive kt subjets of each jet, for each N.
+
+    The winner takes all: a pair is joined in the direction of its harder member, so that each axis
+    is that of a constituent.
+
+    Args:
+        constituents: J * var * {pt, eta, phi} of massless constituents [GeV, rad].
+        numbers: The N, each at least 1.
+
+    Returns:
+        For each N an array (J, N, 2), float32, in no order of the subjets: eta, and phi in (-pi,
+        pi] [rad]. A jet of fewer than N constituents repeats an axis; one without any has zeros.
+
+    Raises:
+        ValueError: A number below 1.
+
+    Source: Jet Observables Without Jet Algorithms (Bertolini, Chan, Thaler, 2013)
+    https://arxiv.org/abs/1310.7584
+    """
+    if any(n < 1 for n in numbers):
+        raise ValueError(f"expected numbers of subjets >= 1; got {list(numbers)}")
+    massless = ak.to_packed(ak.with_field(constituents, ak.zeros_like(constituents.pt), "mass"))
+    far = 1000.0  # FastJet's largest radius: no constituent is nearer to the beam than to another
+    rule = fastjet.JetDefinition(fastjet.kt_algorithm, far, fastjet.WTA_pt_scheme)
+    with _quiet():
+        sequence = fastjet.ClusterSequence(_cartesian(massless), rule)
+        return [_directions(sequence.exclusive_jets_up_to(n), n) for n in numbers]
+
+
 def _cartesian(objects: ak.Array) -> ak.Array:
     pt, eta, phi, mass = (
         ak.to_numpy(ak.flatten(objects[name])).astype(np.float64)
@@ -143,3 +176,30 @@ def _pick(values: ak.Array, index: ak.Array) -> ak.Array:
 def _contains(flag: ak.Array, index: ak.Array) -> ak.Array:
     """Whether any constituent of a jet has the flag, N * var."""
     return ak.any(_pick(flag, index), axis=2)
+
+
+def _directions(momenta: ak.Array, n: int) -> NDArray[np.float32]:
+    """(eta, phi) of up to n momenta in each event, the first one in the places of missing ones."""
+    px, py, pz = (ak.to_numpy(ak.flatten(momenta[name])) for name in ("px", "py", "pz"))
+    counts = ak.to_numpy(ak.num(momenta.px))
+    place = np.arange(n) * (np.arange(n) < counts[:, None])
+    some = counts > 0
+    index = ((np.cumsum(counts) - counts)[:, None] + place)[some]
+    axes = np.zeros((len(counts), n, 2), np.float32)
+    axes[some] = np.stack([np.arcsinh(pz / np.hypot(px, py)), np.arctan2(py, px)], axis=1)[index]
+    return axes
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warning of FastJet's awkward interface, which no algorithm escapes.
+
+    It also changes how Python writes all later warnings.
+    """
+    written = warnings.formatwarning
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "dcut and exclusive jets", UserWarning)
+            yield
+    finally:
+        warnings.formatwarning = written

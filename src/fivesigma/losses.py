@@ -15,7 +15,7 @@ from typing import Protocol
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["CrossEntropy", "Loss"]
+__all__ = ["Categorical", "CrossEntropy", "Loss"]
 
 
 class Loss(Protocol):
@@ -40,4 +40,21 @@ class CrossEntropy:
         The weights must not sum to zero.
         """
         l = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
+        return (weight * l).sum() / weight.sum()
+
+
+@dataclass(frozen=True)
+class Categorical:
+    r"""Cross entropy of K processes [nat], $\ell(z, k) = - z_k + \log \sum_j \exp z_j$.
+
+    At its minimum $z_k - z_0$ is the logarithm of the ratio of the densities of the processes $k$
+    and 0, plus that of the ratio of their weights in the sample.
+    """
+
+    def __call__(self, logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """Scalar loss of logits, shape (N, K), process numbers and weights, shape (N,).
+
+        The weights must not sum to zero.
+        """
+        l = F.cross_entropy(logits, y.long(), reduction="none")
         return (weight * l).sum() / weight.sum()

@@ -16,12 +16,14 @@ import numpy as np
 import yaml
 
 from . import __version__
+from .arms import build
 from .configuration import Study
 from .events import generator_version
+from .samples import n_background
 from .statistics import reach
 from .store import Sample
-from .studies import Run, n_background, write_json
-from .tasks import REGIONS, check
+from .studies import Run, write_json
+from .tasks import REGIONS, Task
 
 __all__ = ["assemble", "save"]
 
@@ -41,7 +43,7 @@ def save(run: Run, out: Path) -> Path:
 
 def assemble(run: Run) -> dict[str, Any]:
     """All numbers of a study, JSON types only; momenta in GeV, cross sections in fb."""
-    study, benchmark = run.study, run.benchmark
+    study, benchmark = run.study, run.samples.benchmark
     config = study.model_dump(mode="json")
     points = _points(run)
     reaches = _reach(points, study)
@@ -60,10 +62,12 @@ def assemble(run: Run) -> dict[str, Any]:
             for region in benchmark.selection.regions
             if region.name in REGIONS
         },
-        "samples": {role: sample.summary() for role, sample in run.samples.items()},
+        "samples": {name: sample.summary() for name, sample in _samples(run).items()},
         "m_jj": _spectrum(run),
         "average_images": _average_images(run),
         "points": points,
+        "pretraining": list(run.pretraining),
+        "failures": list(run.failures),
         "reach": reaches,
         "reference": study.published.model_dump(exclude_none=True) if study.published else None,
         "summary": _summary(study, points, reaches),
@@ -79,53 +83,68 @@ def _versions() -> dict[str, str]:
     }
 
 
+def _samples(run: Run) -> dict[str, Sample]:
+    """By the name in a report: that of the first target is "signal"."""
+    samples = run.samples
+    first, *others = samples.targets.values()
+    named = dict(zip(list(samples.targets)[1:], others, strict=True))
+    return {"signal": first, **named, "background": samples.background}
+
+
+def _method(task: Task, run: Run) -> str:
+    return task.arm.name if len(run.samples.targets) == 1 else f"{task.arm.name}, {task.target}"
+
+
 def _points(run: Run) -> list[dict[str, Any]]:
     points = []
     for record in run.records:
         task = record["task"]
-        shared = {k: v for k, v in record.items() if k not in ("task", "points")}
         head = {
-            "method": task.arm.name,
+            "method": _method(task, run),
+            "target": task.target,
             "label": task.arm.label,
-            "representation": check(task.arm).name,
-            "repeat": task.repeat,
+            "representation": build(task.arm).seen.name,
         }
-        points += [head | shared | point for point in record["points"]]
+        for training in record["trainings"]:
+            shared = {k: v for k, v in training.items() if k != "points"}
+            shared["hash"] = f"{record['hash']}-{training['repeat']}-{training['seed']}"
+            points += [head | shared | point for point in training["points"]]
     return points
 
 
 def _reach(points: list[dict[str, Any]], study: Study) -> dict[str, dict[str, dict[str, Any]]]:
     rng = np.random.default_rng(study.seed)
-    grid = sorted(study.grid.s_over_sqrt_b)
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for arm in study.arms:
-        own = [p for p in points if p["method"] == arm.name]
-        found[arm.name] = {}
+    for method in dict.fromkeys(point["method"] for point in points):
+        own = [p for p in points if p["method"] == method]
+        grid = sorted({p["s_over_sqrt_b"] for p in own})
+        found[method] = {}
         for eps in (f"{e:g}" for e in study.grid.eps_b):
             z = [[p["eps_b"][eps]["z_after"] for p in own if p["s_over_sqrt_b"] == s] for s in grid]
             r = reach(grid, z, rng=rng)
             status = {"none": "measured", "lower": "above grid", "upper": "below grid"}[r.limit]
             numbers = {"value": r.value}
-            if study.grid.repeats > 1:
+            if min(map(len, z)) > 1:
                 numbers |= {"low": r.low, "high": r.high}
-            found[arm.name][eps] = {k: x if math.isfinite(x) else None for k, x in numbers.items()}
-            found[arm.name][eps] |= {"status": status}
+            found[method][eps] = {k: x if math.isfinite(x) else None for k, x in numbers.items()}
+            found[method][eps] |= {"status": status}
     return found
 
 
 def _spectrum(run: Run) -> dict[str, Any]:
     """Counts of m_jj, with scales to the luminosity and to the largest S of the grid."""
-    windows = [w for region in run.benchmark.selection.regions for w in region.windows]
+    windows = [w for region in run.samples.benchmark.selection.regions for w in region.windows]
     low, high = (
         min(w[0] for w in windows) - BIN_GEV,
         max(w[1] for w in windows) + 4 * BIN_GEV,
     )
     edges = np.arange(low, high + BIN_GEV / 2, BIN_GEV)
-    counts = {role: _counts(sample, edges) for role, sample in run.samples.items()}
-    b = n_background(run.study, run.benchmark)
+    samples = {role: _samples(run)[role] for role in ("signal", "background")}
+    counts = {role: _counts(sample, edges) for role, sample in samples.items()}
+    b = n_background(run.study, run.samples.benchmark)
     expected = {"signal": max(run.study.grid.s_over_sqrt_b) * b**0.5, "background": b}
     scales = {
-        f"{role}_scale": expected[role] / max(_in_region(run.samples[role], REGIONS[0]), 1)
+        f"{role}_scale": expected[role] / max(_in_region(samples[role], REGIONS[0]), 1)
         for role in counts
     }
     return {"edges_gev": edges.tolist(), **{r: c.tolist() for r, c in counts.items()}, **scales}
@@ -146,8 +165,9 @@ def _average_images(run: Run) -> dict[str, dict[str, Any]]:
     averages: dict[str, dict[str, Any]] = {}
     for record in run.records:
         task = record["task"]
-        kind = task.arm.representation.get("intensity", check(task.arm).name)
-        if len(check(task.arm).shape) != 3 or kind in averages:
+        seen = build(task.arm).seen
+        kind = task.arm.representation.get("intensity", seen.name)
+        if len(seen.shape) != 3 or task.arm.representation["kind"] != "images" or kind in averages:
             continue
         averages[kind] = {
             role: np.load(folder / f"{REGIONS[0]}.npy", mmap_mode="r")[:AVERAGED].mean(0).tolist()
@@ -160,7 +180,7 @@ def _summary(
     study: Study, points: list[dict[str, Any]], reaches: dict[str, dict[str, dict[str, Any]]]
 ) -> list[str]:
     """What the study shows, in a few sentences."""
-    sentences = [_sentence(arm.name, reaches[arm.name], study) for arm in study.arms]
+    sentences = [_sentence(method, row, study) for method, row in reaches.items()]
     trainings = len({point["hash"] for point in points})
     collapsed = len({point["hash"] for point in points if point["collapsed"]})
     sentences.append(

@@ -83,6 +83,11 @@ class Sample:
     """What each shard says of itself."""
 
     @property
+    def first(self) -> int:
+        """Number of its first shard."""
+        return _number(self.shards[0])
+
+    @property
     def n_generated(self) -> int:
         """Events before the selection."""
         return sum(record["n_generated"] for record in self.records)
@@ -155,13 +160,13 @@ def default_folder() -> Path:
     return Path(os.environ.get("FIVESIGMA_STORE", "~/.cache/fivesigma")).expanduser()
 
 
-def open_sample(recipe: Recipe, n: int, *, folder: Path) -> Sample:
-    """The first n generated events of a sample, which must all be on disk.
+def open_sample(recipe: Recipe, n: int, *, folder: Path, skip: int = 0) -> Sample:
+    """N generated events of a sample behind the first `skip`, which must all be on disk.
 
     Raises:
         ValueError: Missing or broken shards.
     """
-    wanted = _shards(recipe, n, folder)
+    wanted = _shards(recipe, n, folder, skip)
     found = {path: record for path in wanted if (record := _record(path)) is not None}
     if len(found) < len(wanted):
         place = folder / recipe.hash
@@ -171,14 +176,21 @@ def open_sample(recipe: Recipe, n: int, *, folder: Path) -> Sample:
 
 
 def make(
-    recipe: Recipe, n: int, *, folder: Path, workers: int = 0, progress: Progress | None = None
+    recipe: Recipe,
+    n: int,
+    *,
+    folder: Path,
+    skip: int = 0,
+    workers: int = 0,
+    progress: Progress | None = None,
 ) -> Sample:
-    """Make what is missing of the first n generated events, and open them.
+    """Make what is missing of n generated events, and open them.
 
     Args:
         recipe: What to make.
         n: Number of generated events; rounded up to whole shards.
         folder: Store.
+        skip: Number of events at the beginning of the sample to leave out; rounded up likewise.
         workers: Processes; 0 for one per core. The events do not depend on it.
         progress: Called with (shards done, shards wanted).
 
@@ -188,26 +200,30 @@ def make(
     """
     if n < 1:
         raise ValueError(f"expected a number of events >= 1; got {n}")
-    wanted = _shards(recipe, n, folder)
+    wanted = _shards(recipe, n, folder, skip)
     (folder / recipe.hash).mkdir(parents=True, exist_ok=True)
-    todo = [i for i, path in enumerate(wanted) if _record(path) is None]
+    todo = [path for path in wanted if _record(path) is None]
     report = progress or (lambda done, total: None)
     report(len(wanted) - len(todo), len(wanted))
     if todo:
         _run(recipe, todo, wanted, workers=workers or os.cpu_count() or 1, report=report)
-    sample = open_sample(recipe, n, folder=folder)
+    sample = open_sample(recipe, n, folder=folder, skip=skip)
     if sample.n_generated < n:
         raise ValueError(f"expected {n} events in {recipe.process.lhe}; got {sample.n_generated}")
     return sample
 
 
-def _shards(recipe: Recipe, n: int, folder: Path) -> list[Path]:
-    number = math.ceil(n / recipe.shard_events)
-    if number > SEEDS_PER_SAMPLE:
-        raise ValueError(
-            f"expected at most {SEEDS_PER_SAMPLE * recipe.shard_events} events; got {n}"
-        )
-    return [folder / recipe.hash / f"shard-{i:05d}.parquet" for i in range(number)]
+def _shards(recipe: Recipe, n: int, folder: Path, skip: int) -> list[Path]:
+    first = math.ceil(skip / recipe.shard_events)
+    last = first + math.ceil(n / recipe.shard_events)
+    if last > SEEDS_PER_SAMPLE:
+        most = SEEDS_PER_SAMPLE * recipe.shard_events
+        raise ValueError(f"expected at most {most} events; got {skip + n}")
+    return [folder / recipe.hash / f"shard-{i:05d}.parquet" for i in range(first, last)]
+
+
+def _number(shard: Path) -> int:
+    return int(shard.stem.removeprefix("shard-"))
 
 
 def _record(path: Path) -> dict[str, Any] | None:
@@ -220,7 +236,7 @@ def _record(path: Path) -> dict[str, Any] | None:
 
 
 def _run(
-    recipe: Recipe, todo: list[int], wanted: list[Path], *, workers: int, report: Progress
+    recipe: Recipe, todo: list[Path], wanted: list[Path], *, workers: int, report: Progress
 ) -> None:
     done = len(wanted) - len(todo)
     workers = min(workers, len(todo))
@@ -228,7 +244,7 @@ def _run(
     try:
         with _blocked(signal.SIGINT):  # workers inherit it: the parent alone decides
             jobs: list[Future[None]] = [
-                pool.submit(_make_shard, recipe, i, wanted[i]) for i in todo
+                pool.submit(_make_shard, recipe, _number(path), path) for path in todo
             ]
         for job in as_completed(jobs):
             job.result()

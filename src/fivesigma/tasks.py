@@ -1,4 +1,4 @@
-"""One training of a study: draw the data, train, evaluate on the held-out events.
+"""One task of a study: draw the data, learn, evaluate on the held-out events.
 
 Random numbers: repeat r of signal strength s draws the same events and starts from the same seed
 in every arm, so that arms are compared in pairs; the test events of a repeat are the same for all
@@ -8,8 +8,8 @@ strengths and arms.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +17,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__
+from .arms import Built, build
 from .configuration import Arm
-from .datasets import Dataset, Mixture, Pool, mix, pure
+from .datasets import Dataset
 from .evaluation import auc, roc, thin, working_point
+from .mixtures import Mixture, Pool, mix, pure
 from .networks import NETWORKS
-from .representations import REPRESENTATIONS, Representation
+from .rows import Blocks, Rows
+from .schedule import History
+from .sources import Source, load_network, pretrain
 from .statistics import asimov, significance_after
-from .strategies import STRATEGIES
-from .training import History, TrainingSettings, predict
+from .strategies import Learner, Start
+from .training import Progress
 
-__all__ = ["REGIONS", "Task", "check", "evaluate", "train"]
+__all__ = ["REGIONS", "Pretraining", "Task", "Training", "evaluate"]
 
 REGIONS = ("signal_region", "sideband")
 
 
 @dataclass(frozen=True)
-class Task:
-    """One training and its evaluation."""
+class Training:
+    """One data set."""
 
-    arm: Arm
-    """Method."""
     repeat: int
     """Which pseudo-data set."""
     strengths: tuple[float, ...]
-    """Signal strengths S/sqrt(B): one for a data set with signal in it, all of the grid for a
-    supervised training."""
+    """Signal strengths S/sqrt(B): one for a data set with signal in it, all of the grid where what
+    is learnt does not depend on it."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data sets to learn from by one method, and their evaluation."""
+
+    arm: Arm
+    """Method."""
+    target: str
+    """Name of the signal."""
+    trainings: tuple[Training, ...]
+    """Data sets: one, or all of a grid if they are learnt together."""
     seed: int
     """Seed of the study."""
     n_background: int
@@ -52,114 +66,146 @@ class Task:
     """Background efficiencies of the cut."""
     pools: tuple[Path, Path]
     """Folders of the represented signal and background events."""
+    dijet: tuple[Path, Path] | None = None
+    """Folders of their dijet kinematics, where they are needed."""
+    source: Path | None = None
+    """File of the pretrained network, where there is one."""
 
     @property
     def hash(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON of all fields."""
         made_of = dataclasses.asdict(self) | {"arm": self.arm.model_dump(), "version": __version__}
-        made_of["pools"] = ["/".join(path.parts[-2:]) for path in self.pools]
+        for name in ("pools", "dijet"):
+            paths = getattr(self, name) or ()
+            made_of[name] = ["/".join(path.parts[-2:]) for path in paths]
+        made_of["source"] = self.source and self.source.stem
         text = json.dumps(made_of, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        first, n = self.trainings[0], len(self.trainings)
+        if n > 1:
+            return f"{self.arm.name}, {self.target}, {n} data sets"
+        strength = f"S/sqrt(B) = {first.strengths[0]:g}"
+        return f"{self.arm.name}, {self.target}, {strength}, repeat {first.repeat}"
 
-def check(arm: Arm) -> Representation:
-    """Build what an arm names.
-
-    Raises:
-        ValueError: A name or field that does not exist.
-    """
-    for kind, name, known in (
-        ("strategy", arm.strategy, STRATEGIES),
-        ("network", arm.network, NETWORKS),
-    ):
-        if name not in known:
-            raise ValueError(
-                f"arms: {arm.name}: {kind}: expected one of {sorted(known)}; got {name!r}"
-            )
-    settings(arm)
-    fields = dict(arm.representation)
-    kind = fields.pop("kind", None)
-    if not isinstance(kind, str) or kind not in REPRESENTATIONS:
-        raise ValueError(
-            f"arms: {arm.name}: representation.kind: expected one of {sorted(REPRESENTATIONS)}; "
-            f"got {kind!r}"
+    def run(self) -> dict[str, Any]:
+        """The record of the task."""
+        built = build(self.arm)
+        events = Blocks(tuple(array for folder in self.pools for array in _arrays(folder)))
+        splits = {t.repeat: self._split(events, t.repeat) for t in self.trainings}
+        drawn = [self._draw(built, splits[t.repeat][1], t) for t in self.trainings]
+        data, seeds = zip(*drawn, strict=True)
+        learner = Learner(
+            settings=built.settings,
+            seeds=seeds,
+            progress=_tell(self.title),
+            augmentation=built.augmentation,
         )
-    try:
-        return REPRESENTATIONS[kind](**fields)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"arms: {arm.name}: representation: {error}") from error
+        fitted = built.strategy(self._start(built), data, learner)
+        trainings = []
+        for i, training in enumerate(self.trainings):
+            tests = (pool.signal_region for pool in splits[training.repeat][0])
+            measured = self._evaluate(training, *(fitted.score(i, x) for x in tests))
+            history = fitted.histories[i]
+            collapsed = measured["collapsed"] or bool(history and history.collapsed)
+            what = {"repeat": training.repeat, "seed": seeds[i], "n_train": _counts(data[i])}
+            trainings.append(what | measured | _learning(history) | {"collapsed": collapsed})
+        return {"hash": self.hash, "trainings": trainings}
 
+    def _split(self, events: Blocks, repeat: int) -> tuple[list[Pool], list[Pool]]:
+        """Pools of (test, rest), each of signal and background."""
+        rows = events.rows()
+        rng = np.random.default_rng([self.seed, repeat])
+        pools = [
+            Pool(rows[2 * k], rows[2 * k + 1]).split(n, rng=rng)
+            for k, n in enumerate(self.held_out)
+        ]
+        tests, rests = zip(*pools, strict=True)
+        return list(tests), list(rests)
 
-def settings(arm: Arm) -> TrainingSettings:
-    """Training settings of an arm.
+    def _draw(self, built: Built, pools: list[Pool], training: Training) -> tuple[Dataset, int]:
+        """The data set of a training, and its seed."""
+        strength, B = training.strengths[0], self.n_background
+        signal, background = pools
+        rng = np.random.default_rng([self.seed, training.repeat, round(1000 * strength)])
+        if self.arm.label == "supervised":
+            data = pure(signal, background, self.arm.supervised_events or B, rng=rng)
+        else:
+            data = mix(signal, background, Mixture.from_significance(strength, B), rng=rng)
+        seed = int(rng.integers(2**31))
+        if self.dijet and isinstance(data.x, Rows):
+            dijet = Blocks(tuple(array for folder in self.dijet for array in _arrays(folder)))
+            data = built.contrast(data, dijet[data.x.index])
+        return data, seed
 
-    Raises:
-        ValueError: A setting that does not exist, or a value that does not fit.
-    """
-    known = [field.name for field in dataclasses.fields(TrainingSettings)]
-    unknown = sorted(set(arm.training) - set(known))
-    if unknown:
-        raise ValueError(f"arms: {arm.name}: training: expected keys of {known}; got {unknown}")
-    for name, value in arm.training.items():
-        kind = type(getattr(TrainingSettings, name))
-        if type(value) is not kind and (kind, type(value)) != (float, int):
-            raise ValueError(
-                f"arms: {arm.name}: training.{name}: expected {kind.__name__}; got {value!r}"
-            )
-    try:
-        return TrainingSettings(**arm.training)
-    except ValueError as error:
-        raise ValueError(f"arms: {arm.name}: training: {error}") from error
+    def _start(self, built: Built) -> Start:
+        if self.source is not None:
+            network = load_network(self.source, built.seen.shape)
+            return lambda seed: network
+        make = partial(NETWORKS[self.arm.network], built.seen.shape, **self.arm.architecture)
+        return lambda seed: make(seed=seed)
 
-
-def train(task: Task) -> dict[str, Any]:
-    """Draw the data, train, evaluate on the held-out events."""
-    splitting = np.random.default_rng([task.seed, task.repeat])
-    drawing = np.random.default_rng([task.seed, task.repeat, round(1000 * task.strengths[0])])
-    pools = [
-        Pool(*(np.load(path / f"{name}.npy", mmap_mode="r") for name in REGIONS))
-        for path in task.pools
-    ]
-    (test_s, signal), (test_b, background) = (
-        pool.split(n, rng=splitting) for pool, n in zip(pools, task.held_out, strict=True)
-    )
-    if task.arm.label == "supervised":
-        n = task.arm.supervised_events or task.n_background
-        data = pure(signal, background, n, rng=drawing)
-    else:
-        data = mix(
-            signal,
-            background,
-            Mixture.from_significance(task.strengths[0], task.n_background),
-            rng=drawing,
+    def _evaluate(
+        self, training: Training, signal: NDArray[Any], background: NDArray[Any]
+    ) -> dict[str, Any]:
+        scores = np.concatenate([signal, background])
+        truth = np.repeat([1, 0], [len(signal), len(background)])
+        return evaluate(
+            scores,
+            truth,
+            n_background=self.n_background,
+            strengths=training.strengths,
+            eps_b=self.eps_b,
         )
-    seed = int(drawing.integers(2**31))
-    network = NETWORKS[task.arm.network](data.x.shape[1:], seed=seed)
-    strategy = STRATEGIES[task.arm.strategy]
-    network, history = strategy(
-        network, data, settings=settings(task.arm), seed=seed, progress=_tell(task)
-    )
-    scores = [predict(network, test.signal_region[:]) for test in (test_s, test_b)]
-    truth = np.repeat([1, 0], [len(x) for x in scores])
-    measured = evaluate(task, np.concatenate(scores), truth)
-    return {
-        "hash": task.hash,
-        "seed": seed,
-        "n_train": _counts(data),
-        **measured,
-        **_learning(history),
-        "collapsed": measured["collapsed"] or history.collapsed,
-    }
 
 
-def evaluate(task: Task, scores: NDArray[Any], truth: NDArray[Any]) -> dict[str, Any]:
-    """Numbers of one training; `points` has one entry per signal strength."""
+@dataclass(frozen=True)
+class Pretraining:
+    """A network to pretrain."""
+
+    source: Source
+    """What to learn from, and how."""
+    path: Path
+    """File of the network."""
+    title: str
+    """What it is, for people."""
+
+    @property
+    def hash(self) -> str:
+        """That of the source."""
+        return self.source.hash
+
+    def run(self) -> dict[str, Any]:
+        """The record of the training."""
+        return pretrain(self.source, self.path, progress=_tell(self.title))
+
+
+def evaluate(
+    scores: NDArray[Any],
+    truth: NDArray[Any],
+    *,
+    n_background: int,
+    strengths: tuple[float, ...],
+    eps_b: tuple[float, ...],
+) -> dict[str, Any]:
+    """Numbers of one training; `points` has one entry per signal strength.
+
+    Args:
+        scores: scores of the test events, shape (N,).
+        truth: 1 for signal, 0 for background, shape (N,).
+        n_background: background events in the signal region.
+        strengths: signal strengths S/sqrt(B).
+        eps_b: background efficiencies of the cut.
+    """
     curve = roc(scores, truth)
     area, short = auc(curve), thin(curve)
-    cuts = {f"{eps:g}": working_point(curve, eps) for eps in task.eps_b}
+    cuts = {f"{eps:g}": working_point(curve, eps) for eps in eps_b}
     points = []
-    for strength in task.strengths:
-        s, b = strength * task.n_background**0.5, task.n_background
+    for strength in strengths:
+        s, b = strength * n_background**0.5, n_background
         at_cut = {
             name: dataclasses.asdict(cut)
             | {
@@ -182,12 +228,18 @@ def evaluate(task: Task, scores: NDArray[Any], truth: NDArray[Any]) -> dict[str,
     }
 
 
+def _arrays(folder: Path) -> list[NDArray[np.float32]]:
+    return [np.load(folder / f"{name}.npy", mmap_mode="r") for name in REGIONS]
+
+
 def _counts(data: Dataset) -> dict[str, int]:
     inside = data.y == 1
     return {"signal_region": int(inside.sum()), "other": int((~inside).sum())}
 
 
-def _learning(history: History) -> dict[str, Any]:
+def _learning(history: History | None) -> dict[str, Any]:
+    if history is None:
+        return {"best_epoch": None, "epochs": 0, "seconds": 0.0}
     return {
         "best_epoch": history.best_epoch,
         "epochs": len(history.train_loss),
@@ -198,15 +250,12 @@ def _learning(history: History) -> dict[str, Any]:
     }
 
 
-def _tell(task: Task) -> Callable[[int, int, float, float], None]:
+def _tell(title: str) -> Progress:
     def progress(epoch: int, _most: int, _loss: float, validation_loss: float) -> None:
         from distributed import get_worker
 
-        note = (
-            f"{task.arm.name}, S/sqrt(B) = {task.strengths[0]:g}, repeat {task.repeat}: "
-            f"epoch {epoch}, loss {validation_loss:.4f}"
-        )
         try:
+            note = f"{title}: epoch {epoch}, loss {validation_loss:.4f}"
             get_worker().log_event("epochs", note)
         except ValueError:  # not on a Dask worker
             return

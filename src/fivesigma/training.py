@@ -3,7 +3,8 @@ r"""The one loop: Adam on shuffled batches, stopped by the loss on held-out even
 For the batches $b$ of an epoch, shuffled anew in each,
 
 $$ \theta \leftarrow \text{Adam} \left( \theta, \nabla_\theta L_b \right) , \qquad
-   L_b = \sum_{s \subset b} \frac{\sum_{i \in s} w_i}{\sum_{i \in b} w_i} \, L_s , $$
+   L_b = \sum_{s \subset b} \frac{\sum_{i \in s} w_i}{\sum_{i \in b} w_i} \, L_s
+         + \lambda \, |\theta - \theta_0|^2 , $$
 
 until the validation loss has not fallen for `patience` epochs; the weights of its lowest value are
 returned. A batch may go through the network in slices $s$: the sum of their gradients is the
@@ -19,93 +20,120 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .augmentations import Augmented
 from .datasets import Dataset
 from .losses import Loss
 from .networks import Sliceable
+from .schedule import History, Precision, Trace, TrainingSettings, uses_bfloat16
 
-__all__ = ["History", "Progress", "TrainingSettings", "fit", "predict", "silent", "step"]
+__all__ = [
+    "Course",
+    "History",
+    "Progress",
+    "TrainingSettings",
+    "autocast",
+    "fit",
+    "loop",
+    "predict",
+    "pull",
+    "silent",
+    "step",
+]
 
-Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 Progress: TypeAlias = Callable[[int, int, float, float], None]
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 SLICE_SIZE = 1024
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train; the defaults are those of the papers.
+class Course(Protocol):
+    """What the loop trains: one network, or many at once."""
 
-    Raises:
-        ValueError: if a value is out of range.
-    """
+    @property
+    def network(self) -> nn.Module:
+        """Maps the events of a batch to logits."""
+        ...
 
-    learning_rate: float = 1e-4
-    """Step size of Adam, dimensionless."""
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Of its weights."""
+        ...
 
-    batch_size: int = 512
-    """Largest number of events in a step; the batches of an epoch are of equal size."""
+    @property
+    def loss(self) -> Loss:
+        """Of logits, labels and weights."""
+        ...
 
-    max_epochs: int = 500
-    """Largest number of epochs."""
+    @property
+    def settings(self) -> TrainingSettings:
+        """How to train."""
+        ...
 
-    patience: int = 10
-    """Epochs without a lower validation loss after which training stops."""
+    @property
+    def stopped(self) -> bool:
+        """Whether there is nothing left to train."""
+        ...
 
-    min_delta: float = 0.0
-    """The fall of the validation loss that counts as lower [nat]."""
+    def batches(self) -> Iterable[Batch]:
+        """The shuffled batches (x, y, weight) of the next epoch."""
+        ...
 
-    validation_fraction: float = 0.2
-    """Fraction of events that are held out from training, where a strategy splits."""
+    def record(self, L: list[float], *, start: float) -> tuple[int, float, float]:
+        """Validate after an epoch with the batch losses L that began at `start` [s].
 
-    precision: Precision = "auto"
-    """Arithmetic of matrix products; "auto" is bfloat16 where the processor has it."""
-
-    def __post_init__(self) -> None:
-        expectations = {
-            "learning_rate": ("positive", 0 < self.learning_rate < math.inf),
-            "batch_size": ("at least 1", self.batch_size >= 1),
-            "max_epochs": ("at least 1", self.max_epochs >= 1),
-            "patience": ("at least 1", self.patience >= 1),
-            "min_delta": ("at least 0", self.min_delta >= 0),
-            "validation_fraction": ("within (0, 1)", 0 < self.validation_fraction < 1),
-            "precision": (f"one of {get_args(Precision)}", self.precision in get_args(Precision)),
-        }
-        for name, (expected, fulfilled) in expectations.items():
-            if not fulfilled:
-                raise ValueError(f"expected {name} {expected}; got {getattr(self, name)!r}")
+        Returns:
+            (epoch counted from 1, training loss, validation loss).
+        """
+        ...
 
 
-@dataclass(frozen=True)
-class History:
-    """What happened in a training."""
+def loop(course: Course, *, progress: Progress) -> None:
+    """Train until the course stops."""
+    while not course.stopped:
+        start = time.perf_counter()
+        precision = course.settings.precision
+        L = [
+            step(course.network, course.optimizer, batch, loss=course.loss, precision=precision)
+            for batch in course.batches()
+        ]
+        epoch, *losses = course.record(L, start=start)
+        progress(epoch, course.settings.max_epochs, *losses)
 
-    train_loss: tuple[float, ...]
-    """Loss of each epoch, averaged over its steps [nat]."""
 
-    validation_loss: tuple[float, ...]
-    """Loss of the held-out events after each epoch [nat]."""
-
-    best_epoch: int
-    """Index of the lowest validation loss, whose weights were returned."""
-
-    seconds: tuple[float, ...]
-    """Time of each epoch with its validation [s]."""
-
-    precision: Literal["float32", "bfloat16"]
-    """Arithmetic that was used."""
-
-    collapsed: bool
-    """Whether all held-out events have one logit within 1e-4: the network has learnt nothing."""
+def step(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    *,
+    loss: Loss,
+    precision: Precision = "auto",
+) -> float:
+    """One step of the optimiser on a batch (x, y, weight); returns the loss of the batch."""
+    network.train()
+    optimizer.zero_grad()
+    x, y, weight = batch
+    logits: Callable[[Tensor], Tensor] = network
+    n = len(x)
+    if isinstance(network, Sliceable):
+        x, n, logits = network.standardise(x), network.slice_size, network.logits
+    L = 0.0
+    for x_s, y_s, w_s in zip(*(torch.split(a, n) for a in (x, y, weight)), strict=True):
+        with autocast(precision):
+            z_s = logits(x_s)
+        L_s = w_s.sum() / weight.sum() * loss(z_s.float(), y_s, w_s)
+        L_s.backward()
+        L += L_s.item()
+    optimizer.step()
+    return L
 
 
 def silent(epoch: int, max_epochs: int, train_loss: float, validation_loss: float) -> None:
@@ -128,8 +156,8 @@ def fit(
     same seed on one machine with one number of threads.
 
     Args:
-        network: maps events, shape (n, *shape), to logits, shape (n,).
-        train: events to train on, x of shape (N, *shape).
+        network: maps events, shape (n, *shape), to logits, shape (n,) or (n, classes).
+        train: events to train on, x of shape (N, *shape); augmented ones are drawn batch by batch.
         validation: events that decide when to stop; only their labels y are looked at.
         loss: weighted mean over events of a function of logit and label.
         settings: how to train.
@@ -145,152 +173,143 @@ def fit(
             is not finite, or if a weight is negative or not finite.
         FloatingPointError: if the loss of an epoch is not finite.
     """
-    train_events = _tensors(train, at_least=2, name="to train on")
-    x, y, weight = _tensors(validation, at_least=1, name="to validate on")
     _raise_mmap_threshold()
-    network = copy.deepcopy(network)
-    weights = [theta for theta in network.parameters() if theta.requires_grad]
-    optimizer = torch.optim.Adam(weights, lr=settings.learning_rate)
-    trace = _Trace(settings)
+    course = _Single(copy.deepcopy(network), train, validation, loss=loss, settings=settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        while not trace.stopped:
-            start = time.perf_counter()
-            L = [
-                step(network, optimizer, batch, loss=loss, precision=settings.precision)
-                for batch in _batches(train_events, settings.batch_size)
-            ]
-            z = _logits(network, x, precision=settings.precision)
-            losses = sum(L) / len(L), loss(z, y, weight).item()
-            trace.record(network, losses, seconds=time.perf_counter() - start)
-            progress(len(trace.losses), settings.max_epochs, *losses)
-    network.load_state_dict(trace.best)
-    z = _logits(network, x, precision=settings.precision)
-    return network.eval(), _history(trace, collapsed=bool(z.max() - z.min() < 1e-4))
+        loop(course, progress=progress)
+    return course.best()
 
 
-def predict(
-    network: nn.Module, x: NDArray[np.float32], *, precision: Precision = "auto"
-) -> NDArray[np.float32]:
+def predict(network: nn.Module, x: Any, *, precision: Precision = "auto") -> NDArray[np.float32]:
     """Scores sigmoid(logit) of events x, shape (N, *shape), each by itself.
 
     Returns:
         Shape (N,), float32, within [0, 1].
     """
-    _raise_mmap_threshold()
-    z = _logits(network, _tensor(x), precision=precision)
+    z = logits(network, x, precision=precision)
     return np.asarray(torch.sigmoid(z).numpy(), dtype=np.float32)
 
 
-def step(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    *,
-    loss: Loss,
-    precision: Precision = "auto",
-) -> float:
-    """One step of the optimiser on a batch (x, y, weight); returns the loss of the batch."""
-    network.train()
-    optimizer.zero_grad()
-    x, y, weight = batch
-    logits: Callable[[Tensor], Tensor] = network
-    n = len(x)
-    if isinstance(network, Sliceable):
-        x, n, logits = network.standardise(x), network.slice_size, network.logits
-    L = 0.0
-    for x_s, y_s, w_s in zip(*(torch.split(a, n) for a in (x, y, weight)), strict=True):
-        with _autocast(precision):
-            z_s = logits(x_s)
-        L_s = w_s.sum() / weight.sum() * loss(z_s.float(), y_s, w_s)
-        L_s.backward()
-        L += L_s.item()
-    optimizer.step()
-    return L
+def logits(network: nn.Module, x: Any, *, precision: Precision = "auto") -> Tensor:
+    """Logits of events x, shape (N, *shape), each by itself; shape (N,) or (N, classes)."""
+    return apply(network, network, x, precision=precision)
 
 
-def _logits(network: nn.Module, x: Tensor, *, precision: Precision) -> Tensor:
+def apply(
+    f: Callable[[Tensor], Tensor], network: nn.Module, x: Any, *, precision: Precision = "auto"
+) -> Tensor:
+    """A function f of a network in evaluation mode, of events x, shape (N, *shape), in slices."""
+    _raise_mmap_threshold()
     n = network.slice_size if isinstance(network, Sliceable) else SLICE_SIZE
     was_training = network.training
     network.eval()
-    with torch.inference_mode(), _autocast(precision):
-        z = [network(x[i : i + n]).float() for i in range(0, len(x), n)]
+    with torch.inference_mode(), autocast(precision):
+        out = [f(_tensor(x[i])).float() for i in _slices(len(x), n)]
     network.train(was_training)
-    return torch.cat([torch.empty(0), *z])
+    return torch.cat(out) if out else torch.empty(0)
 
 
-def _batches(events: Batch, batch_size: int) -> Iterator[Batch]:
-    n = len(events[0])
-    for index in torch.randperm(n).tensor_split(math.ceil(n / batch_size)):
-        x, y, weight = (a[index] for a in events)
-        yield x, y, weight
+def pull(weights: Sequence[nn.Parameter], starts: Sequence[Tensor], *, strength: float) -> None:
+    """Add to the gradient of each weight theta that of strength |theta - theta_0|^2."""
+    for theta, theta_0 in zip(weights, starts, strict=True):
+        theta.register_hook(_Pull(theta, theta_0, strength))  # type: ignore[no-untyped-call]
 
 
-def _history(trace: _Trace, *, collapsed: bool) -> History:
-    train_loss, validation_loss = zip(*trace.losses, strict=True)
-    return History(
-        train_loss=train_loss,
-        validation_loss=validation_loss,
-        best_epoch=trace.best_epoch,
-        seconds=tuple(trace.seconds),
-        precision="bfloat16" if _uses_bfloat16(trace.settings.precision) else "float32",
-        collapsed=collapsed,
-    )
+def autocast(precision: Precision) -> torch.autocast:
+    """The arithmetic of matrix products."""
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=uses_bfloat16(precision))
 
 
-def _tensors(data: Dataset, *, at_least: int, name: str) -> Batch:
-    x, y, weight = map(_tensor, (data.x, data.y, data.weight))
-    if not (weight >= 0).all():
-        raise ValueError(f"expected weights of at least 0 {name}; got {weight.min().item()}")
-    if not all(a.isfinite().all() for a in (x, y, weight)):
-        raise ValueError(f"expected finite events and weights {name}; got NaN or infinity")
-    if not weight.all():
-        x, y, weight = (a[weight > 0] for a in (x, y, weight))
-    if len(x) < at_least:
-        raise ValueError(f"expected at least {at_least} events {name}; got {len(x)}")
-    return x, y, weight
+@dataclass(frozen=True, eq=False)
+class _Pull:
+    theta: nn.Parameter
+    theta_0: Tensor
+    strength: float
+
+    def __call__(self, grad: Tensor) -> Tensor:
+        return grad + 2 * self.strength * (self.theta.detach() - self.theta_0)
 
 
-def _tensor(a: NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(np.require(a, np.float32, ["C", "W"]))
+class _Single:
+    """One network on one data set."""
 
-
-class _Trace:
-    """Losses so far, the best weights, and whether to stop."""
-
-    def __init__(self, settings: TrainingSettings) -> None:
-        self.settings = settings
-        self.losses: list[tuple[float, float]] = []
-        self.seconds: list[float] = []
-        self.best_epoch = 0
-        self.best: dict[str, Tensor] = {}
+    def __init__(
+        self,
+        network: nn.Module,
+        train: Dataset,
+        validation: Dataset,
+        *,
+        loss: Loss,
+        settings: TrainingSettings,
+    ) -> None:
+        self.network, self.loss, self.settings = network, loss, settings
+        self.train = checked(train, at_least=2, name="to train on")
+        held_out = checked(validation, at_least=1, name="to validate on")
+        self.held_out = tuple(
+            map(_tensor, (held_out.x[np.arange(len(held_out))], held_out.y, held_out.weight))
+        )
+        weights = [theta for theta in network.parameters() if theta.requires_grad]
+        self.optimizer = torch.optim.Adam(weights, lr=settings.learning_rate)
+        if settings.anchor:
+            starts = [theta.detach().clone() for theta in weights]
+            pull(weights, starts, strength=settings.anchor)
+        self.trace = Trace(settings)
 
     @property
     def stopped(self) -> bool:
-        epoch, settings = len(self.losses), self.settings
-        return epoch >= settings.max_epochs or epoch - self.best_epoch > settings.patience
+        return self.trace.stopped
 
-    def record(self, network: nn.Module, losses: tuple[float, float], *, seconds: float) -> None:
-        epoch = len(self.losses)
-        if not all(map(math.isfinite, losses)):
-            raise FloatingPointError(
-                f"expected finite losses; got {losses} (training, validation) in epoch "
-                f"{epoch + 1} with learning rate {self.settings.learning_rate:g}"
-            )
-        if not epoch or losses[1] < self.losses[self.best_epoch][1] - self.settings.min_delta:
-            self.best_epoch = epoch
-            self.best = {name: value.clone() for name, value in network.state_dict().items()}
-        self.losses.append(losses)
-        self.seconds.append(seconds)
+    def batches(self) -> Iterator[Batch]:
+        train = self.train.at_epoch(len(self.trace.losses))
+        n = len(train)
+        for index in torch.randperm(n).tensor_split(math.ceil(n / self.settings.batch_size)):
+            i = index.numpy()
+            yield _tensor(train.x[i]), _tensor(train.y[i]), _tensor(train.weight[i])
+
+    def record(self, L: list[float], *, start: float) -> tuple[int, float, float]:
+        x, y, weight = self.held_out
+        z = logits(self.network, x, precision=self.settings.precision)
+        losses = sum(L) / len(L), self.loss(z, y, weight).item()
+        seconds = time.perf_counter() - start
+        self.trace.record(self.network.state_dict(), losses, seconds=seconds)
+        return len(self.trace.losses), *losses
+
+    def best(self) -> tuple[nn.Module, History]:
+        self.network.load_state_dict(self.trace.best)
+        z = logits(self.network, self.held_out[0], precision=self.settings.precision)
+        collapsed = bool((z.amax(dim=0) - z.amin(dim=0)).max() < 1e-4)
+        return self.network.eval(), self.trace.history(collapsed=collapsed)
 
 
-def _uses_bfloat16(precision: Precision) -> bool:
-    has_bfloat16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return precision == "bfloat16" or (precision == "auto" and has_bfloat16)
+def checked(data: Dataset, *, at_least: int, name: str) -> Dataset:
+    """The events of weight above zero.
+
+    Raises:
+        ValueError: if they are too few, or an event or weight is not finite or negative.
+    """
+    if not (data.weight >= 0).all():
+        raise ValueError(f"expected weights of at least 0 {name}; got {data.weight.min()}")
+    events = data.x.x if isinstance(data.x, Augmented) else data.x
+    if not all(map(_finite, (events, data.y, data.weight))):
+        raise ValueError(f"expected finite events and weights {name}; got NaN or infinity")
+    if not data.weight.all():
+        data = data.subset(data.weight > 0)
+    if len(data) < at_least:
+        raise ValueError(f"expected at least {at_least} events {name}; got {len(data)}")
+    return data
 
 
-def _autocast(precision: Precision) -> torch.autocast:
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=_uses_bfloat16(precision))
+def _finite(x: Any) -> bool:
+    return all(np.isfinite(x[i]).all() for i in _slices(len(x), SLICE_SIZE))
+
+
+def _slices(n: int, size: int) -> list[NDArray[np.intp]]:
+    return np.split(np.arange(n), range(size, n, size))
+
+
+def _tensor(a: Any) -> Tensor:
+    return a if isinstance(a, Tensor) else torch.from_numpy(np.require(a, np.float32, ["C", "W"]))
 
 
 def _raise_mmap_threshold() -> None:

@@ -77,6 +77,7 @@ def signal(*, lambda_d: float = 10.0, decay: str = "ID", multiparton: str = "on"
         "0 < lambda_d <= 500 GeV",
         lambda_d,
     )
+    lambda_d = float(lambda_d)  # 10 and 10.0 are one sample
     m_quark, m_pion, m_rho = masses(lambda_d, decay)
     return Process(
         name=f"hidden valley {decay}{lambda_d:g}",

@@ -1,7 +1,8 @@
 """Shelf of networks: one file for each, and a line here.
 
-A network maps events, shape (N, *shape), to logits, shape (N,), float32. A constructor takes the
-shape of an event and, by keyword, the seed of the initial weights.
+A network maps events, shape (N, *shape), to logits, shape (N,), float32: a tower embeds them, and a
+head makes the logits. A constructor takes the shape of an event and, by keyword, the seed of the
+initial weights and the number of outputs.
 """
 
 from __future__ import annotations
@@ -11,9 +12,28 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from .cloud import CloudNet
 from .cnn import CNN
+from .mixed import MixedNet
+from .mlp import MLP
 
-__all__ = ["NETWORKS", "Sliceable"]
+__all__ = ["NETWORKS", "Sliceable", "Towered"]
+
+
+@runtime_checkable
+class Towered(Protocol):
+    """A network of two parts, of which the first can be kept and the second replaced."""
+
+    head: nn.Module
+    """Maps embedded events, shape (N, *E), to logits, shape (N,) or (N, outputs)."""
+
+    def tower(self, x: Tensor) -> Tensor:
+        """Embedded events, shape (N, *E), of events, shape (N, *shape)."""
+        ...
+
+    def new_head(self, seed: int) -> nn.Module:
+        """A head for the same tower, with weights of its own."""
+        ...
 
 
 @runtime_checkable
@@ -32,4 +52,9 @@ class Sliceable(Protocol):
         ...
 
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"cnn": CNN}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "cloud": CloudNet,
+    "cnn": CNN,
+    "mixed": MixedNet,
+    "mlp": MLP,
+}

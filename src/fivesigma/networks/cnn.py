@@ -36,13 +36,14 @@ References:
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["CNN", "Norm", "product_logit"]
+__all__ = ["CNN", "Head", "Norm", "draw", "product_logit"]
 
 PIXELS_PER_SLICE = 80_000
 
@@ -93,8 +94,8 @@ class Norm(nn.Module):
 class CNN(nn.Module):
     """The papers' network: 506 313 parameters at 25 x 25 pixels, counting running statistics.
 
-    `norm` and `convolutions` make the features, `dense` the logit of each jet. Weights are
-    drawn as Keras does (Glorot uniform, biases zero), not as torch does.
+    `norm` and `convolutions` are the tower, `head` makes the logits. Weights are drawn as Keras
+    does (Glorot uniform, biases zero), not as torch does.
 
     Raises:
         ValueError: if `shape` is not (2, P, P) with P of at least 8 pixels.
@@ -106,13 +107,17 @@ class CNN(nn.Module):
 
     U: Tensor
     u: Tensor
+    head: Head
 
-    def __init__(self, shape: tuple[int, ...], *, seed: int | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], *, seed: int | None = None, outputs: int = 1
+    ) -> None:
         """Draw a new network.
 
         Args:
             shape: shape of an event, (2, P, P): jet, eta, phi.
             seed: seed of the initial weights; by default they come from torch's generator.
+            outputs: logits of an event; 1 for signal against background.
         """
         super().__init__()
         if len(shape) != 3 or shape[0] != 2 or shape[1] != shape[2] or shape[1] < 8:
@@ -124,14 +129,16 @@ class CNN(nn.Module):
             nn.Conv2d(i, o, k, padding="same")
             for i, o, k in [(1, 64, 5), (64, 64, 5), (64, 128, 3), (128, 128, 3)]
         )
-        self.dense = nn.Sequential(
-            *[nn.Linear(128 * (pixels // 8) ** 2, 128), nn.ReLU()],
-            *[nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 1)],
-        )
+        self.head = Head(128 * (pixels // 8) ** 2, outputs)
         U, u = _border(pixels, 5)
         self.register_buffer("U", U, persistent=False)
         self.register_buffer("u", u, persistent=False)
-        self._draw(seed)
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        draw(self.convolutions, generator)
+        draw(self.head, generator)
+        for weight in self.convolutions.parameters():
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of events, shape (N,), float32.
@@ -141,16 +148,27 @@ class CNN(nn.Module):
         """
         return self.logits(self.standardise(x))
 
+    def tower(self, x: Tensor) -> Tensor:
+        """Flattened output of the convolutions for each jet, shape (N, 2, F)."""
+        return self.features(self.standardise(x))
+
+    def new_head(self, seed: int) -> Head:
+        """A head for the same tower, with weights of its own."""
+        head = copy.deepcopy(self.head)
+        draw(head, torch.Generator().manual_seed(seed))
+        return head
+
     def standardise(self, x: Tensor) -> Tensor:
         """The only part that couples the events of a batch; shape (N, 2, P, P)."""
         return self.norm.standardise(x)
 
     def logits(self, z: Tensor) -> Tensor:
         """Logits of standardised events, each for itself, shape (N,), float32."""
-        return self.head(self.features(z))
+        logits: Tensor = self.head(self.features(z))
+        return logits
 
     def features(self, z: Tensor) -> Tensor:
-        """Flattened output of the convolutions for each jet, shape (2, N, F).
+        """Flattened output of the convolutions for each jet, shape (N, 2, F).
 
         Args:
             z: standardised images, shape (N, 2, P, P).
@@ -160,15 +178,7 @@ class CNN(nn.Module):
         h = F.relu(F.max_pool2d(second(h), 2))
         h = F.relu(F.max_pool2d(third(h), 2))
         h = F.relu(fourth(h))
-        return h.reshape(2, len(z), -1)
-
-    def head(self, features: Tensor) -> Tensor:
-        """Logits of events, shape (N,), from the features of their jets, shape (2, N, F)."""
-        h = self.dense[0](features)
-        # In float32, since scores rounded to 8 bits would tie at the tight end of a ROC curve.
-        with torch.autocast("cpu", enabled=False):
-            a, b = self.dense[1:](h.float()).squeeze(-1)
-            return product_logit(a, b)
+        return h.reshape(2, len(z), -1).transpose(0, 1)
 
     def _first(self, z: Tensor) -> Tensor:
         W, bias = self.convolutions[0].parameters()
@@ -189,15 +199,40 @@ class CNN(nn.Module):
         h = h + bias.to(h.dtype)
         return h.view(2 * N, H, H, -1).permute(0, 3, 1, 2)
 
-    def _draw(self, seed: int | None) -> None:
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        for weight in [*self.convolutions.parameters(), *self.dense.parameters()]:
-            if weight.ndim > 1:
-                nn.init.xavier_uniform_(weight, generator=generator)
-            else:
-                nn.init.zeros_(weight)
-            if weight.ndim == 4:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+
+class Head(nn.Module):
+    """The dense layers: three of 128 and one logit for each jet, and the product of their scores.
+
+    With more than one output, the logits of the two jets are added.
+    """
+
+    def __init__(self, features: int, outputs: int = 1) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *[nn.Linear(features, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU()],
+            *[nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, outputs)],
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits of events, shape (N,) or (N, outputs), of the features of their jets (N, 2, F)."""
+        first, *others = self.layers
+        h = first(features)
+        # In float32, since scores rounded to 8 bits would tie at the tight end of a ROC curve.
+        with torch.autocast("cpu", enabled=False):
+            h = h.float()
+            for layer in others:
+                h = layer(h)
+            a, b = h.unbind(-2)
+            return product_logit(a[..., 0], b[..., 0]) if h.shape[-1] == 1 else a + b
+
+
+def draw(module: nn.Module, generator: torch.Generator | None) -> None:
+    """Draw all weights as Keras does: Glorot uniform, biases zero."""
+    for weight in module.parameters():
+        if weight.ndim > 1:
+            nn.init.xavier_uniform_(weight, generator=generator)
+        else:
+            nn.init.zeros_(weight)
 
 
 def _maximum(h: Tensor) -> Tensor:

@@ -11,9 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .clouds import JetClouds
+from .dijet import Dijet
+from .features import JetFeatures
 from .images import JetImages
 
-__all__ = ["REPRESENTATIONS", "JetImages", "Representation"]
+__all__ = ["REPRESENTATIONS", "Dijet", "JetClouds", "JetFeatures", "JetImages", "Representation"]
 
 
 class Representation(Protocol):
@@ -39,4 +42,9 @@ class Representation(Protocol):
         """
 
 
-REPRESENTATIONS: dict[str, Callable[..., Representation]] = {"images": JetImages}
+REPRESENTATIONS: dict[str, Callable[..., Representation]] = {
+    "images": JetImages,
+    "clouds": JetClouds,
+    "features": JetFeatures,
+    "dijet": Dijet,
+}

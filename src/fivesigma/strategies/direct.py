@@ -13,54 +13,57 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from torch import nn
 
+from .base import Fitted, Learner, Source, Start, Together
 from ..datasets import Dataset
 from ..losses import CrossEntropy
-from ..training import History, Progress, TrainingSettings, fit, silent
+from ..schedule import History
+from ..training import fit, predict
 
-__all__ = ["direct"]
+__all__ = ["Direct"]
 
 
-def direct(
-    network: nn.Module,
-    target: Dataset,
-    sources: Sequence[Dataset] = (),
-    *,
-    settings: TrainingSettings,
-    seed: int,
-    progress: Progress = silent,
-) -> tuple[nn.Module, History]:
-    """Train a copy of a network on the target alone.
+@dataclass(frozen=True)
+class Direct:
+    """Train a network on each target alone.
 
-    The target is split by event: a fraction `settings.validation_fraction` is held out to decide
-    when to stop.
-
-    Args:
-        network: maps events, shape (n, *shape), to logits, shape (n,).
-        target: labelled events, x of shape (N, *shape).
-        sources: not used.
-        settings: how to train.
-        seed: seed of the split and of the training.
-        progress: called after each epoch, see `fit`.
-
-    Returns:
-        The network with the weights of the lowest validation loss; the history.
-
-    Raises:
-        ValueError: if there are too few events, or events or weights that are not finite.
-        FloatingPointError: if the loss of an epoch is not finite.
+    A target is split by event: a fraction `settings.validation_fraction` is held out to decide
+    when to stop. Then the events to train on are augmented, if they are; those held out are not.
     """
+
+    source: ClassVar[Source] = "none"
+    together: ClassVar[Together] = "one"
+
+    def __call__(self, start: Start, targets: Sequence[Dataset], learner: Learner) -> Fitted:
+        """See `Strategy`."""
+        fitted = [
+            _fit(start(seed), target, learner, seed=seed)
+            for target, seed in zip(targets, learner.seeds, strict=True)
+        ]
+        networks, histories = zip(*fitted, strict=True)
+        seen = learner.augmentation.seen if learner.augmentation else lambda x: x
+        return Fitted(lambda i, x: predict(networks[i], seen(x)), histories)
+
+
+def _fit(
+    network: nn.Module, target: Dataset, learner: Learner, *, seed: int
+) -> tuple[nn.Module, History]:
     rng = np.random.default_rng(seed)
-    train, validation = target.split(1 - settings.validation_fraction, rng=rng)
+    train, validation = target.split(1 - learner.settings.validation_fraction, rng=rng)
+    if augmentation := learner.augmentation:
+        train = augmentation.of_training(train, seed=seed)
+        validation = augmentation.of_others(validation)
     return fit(
         network,
         train,
         validation,
         loss=CrossEntropy(),
-        settings=settings,
+        settings=learner.settings,
         seed=seed,
-        progress=progress,
+        progress=learner.progress,
     )

@@ -1,0 +1,131 @@
+"""What the words of a study's arm stand for.
+
+A name or a field that does not exist is an error that names the arm and the key.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .augmentations import Drawing, View, combination
+from .configuration import Arm
+from .contrast import Contrast
+from .networks import NETWORKS
+from .representations import REPRESENTATIONS, JetClouds, Representation
+from .schedule import TrainingSettings
+from .strategies import STRATEGIES, Augmentation, Strategy
+
+__all__ = ["Built", "build"]
+
+PARTICLES = 200
+"""Constituents of a jet that are kept where they are augmented."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """The objects of an arm."""
+
+    strategy: Strategy
+    """How to learn."""
+    stored: Representation
+    """What is kept of the events on disk."""
+    seen: Representation
+    """What the network sees of them."""
+    settings: TrainingSettings
+    """How to train."""
+    pretraining: TrainingSettings
+    """How to learn from other samples."""
+    contrast: Contrast
+    """How signal region and sidebands are weighed."""
+    augmentation: Augmentation | None
+    """What becomes of the events to train on."""
+
+
+def build(arm: Arm) -> Built:
+    """Build what an arm names.
+
+    Raises:
+        ValueError: A name, field or value that does not exist or does not fit.
+    """
+    if arm.network not in NETWORKS:
+        expected = sorted(NETWORKS)
+        raise ValueError(
+            f"arms: {arm.name}: network: expected one of {expected}; got {arm.network!r}"
+        )
+    if arm.strategy not in STRATEGIES:
+        expected = sorted(STRATEGIES)
+        raise ValueError(
+            f"arms: {arm.name}: strategy: expected one of {expected}; got {arm.strategy!r}"
+        )
+    seen = _representation(arm)
+    stored, augmentation = seen, None
+    if arm.augmentation is not None:
+        stored = JetClouds(particles=PARTICLES, alignment="none")
+        augmentation = _augmentation(arm, seen)
+    strategy = _made(arm, "options", STRATEGIES[arm.strategy], arm.options)
+    if arm.augmentation and strategy.source != "none":
+        raise ValueError(
+            f"arms: {arm.name}: augmentation: expected a strategy that trains the whole network; "
+            f"got {arm.strategy!r}, whose tower is evaluated once"
+        )
+    return Built(
+        strategy=strategy,
+        stored=stored,
+        seen=seen,
+        settings=_settings(arm, "training"),
+        pretraining=_settings(arm, "pretraining"),
+        contrast=_made(arm, "contrast", Contrast, arm.contrast),
+        augmentation=augmentation,
+    )
+
+
+def _made(arm: Arm, key: str, kind: Callable[..., Any], fields: dict[str, Any]) -> Any:
+    try:
+        return kind(**fields)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"arms: {arm.name}: {key}: {error}") from error
+
+
+def _representation(arm: Arm) -> Representation:
+    fields = dict(arm.representation)
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str) or kind not in REPRESENTATIONS:
+        raise ValueError(
+            f"arms: {arm.name}: representation.kind: expected one of {sorted(REPRESENTATIONS)}; "
+            f"got {kind!r}"
+        )
+    made: Representation = _made(arm, "representation", REPRESENTATIONS[kind], fields)
+    return made
+
+
+def _augmentation(arm: Arm, seen: Representation) -> Augmentation:
+    assert arm.augmentation is not None
+    if not isinstance(seen, Drawing):
+        raise ValueError(
+            f"arms: {arm.name}: augmentation: expected a representation that is drawn from "
+            f"constituents; got {seen.name!r}"
+        )
+    maps = _made(arm, "augmentation", combination, {"specs": arm.augmentation.maps})
+    return Augmentation(View(seen, maps), arm.augmentation.copies)
+
+
+def _settings(arm: Arm, key: str) -> TrainingSettings:
+    """Training settings of an arm.
+
+    Raises:
+        ValueError: A setting that does not exist, or a value that does not fit.
+    """
+    fields: dict[str, Any] = getattr(arm, key)
+    known = [field.name for field in dataclasses.fields(TrainingSettings)]
+    unknown = sorted(set(fields) - set(known))
+    if unknown:
+        raise ValueError(f"arms: {arm.name}: {key}: expected keys of {known}; got {unknown}")
+    for name, value in fields.items():
+        kind = type(getattr(TrainingSettings, name))
+        if type(value) is not kind and (kind, type(value)) != (float, int):
+            raise ValueError(
+                f"arms: {arm.name}: {key}.{name}: expected {kind.__name__}; got {value!r}"
+            )
+    settings: TrainingSettings = _made(arm, key, TrainingSettings, fields)
+    return settings

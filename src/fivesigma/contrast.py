@@ -1,0 +1,120 @@
+r"""A clean contrast: weights under which signal region and sidebands differ by the signal alone.
+
+CWoLa learns all that differs between the two samples. Dijet masses differ, and with them the jets'
+momenta and everything that depends on those. Weights take back what can be known without labels.
+
+*Sidebands.* The lower one holds more events than the upper one. With a fraction $u$ of the weight
+in the upper one, a score that depends on the mass linearly has equal means in both samples if
+
+$$ (1 - u) \langle m \rangle_\text{lower} + u \langle m \rangle_\text{upper}
+   = \langle m \rangle_\text{signal region} , $$
+
+which is `balanced`; `equal` is $u = 1/2$, `natural` leaves the numbers of events.
+
+*Kinematics.* `common` weighs both samples to their overlap in the transverse momenta and
+pseudorapidities of the jets, by the estimated probability $e(k)$ that an event with kinematics $k$
+is in the signal region,
+
+$$ w_\text{signal region} \propto 1 - e(k) , \qquad w_\text{sideband} \propto e(k) , $$
+
+where $\log e / (1 - e)$ is a polynomial of second degree in $\log p_T$ and $|\eta|$ of each jet.
+
+The weights of either sample add up to half of the number of events.
+
+References:
+    Balancing covariates via propensity score weighting (Li, Morgan, Zaslavsky, 2018)
+    https://arxiv.org/abs/1404.1785
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from .datasets import Dataset
+
+__all__ = ["Contrast"]
+
+Sidebands: TypeAlias = Literal["natural", "equal", "balanced"]
+Kinematics: TypeAlias = Literal["natural", "common"]
+FloatArray: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How the events of signal region and sidebands are weighed against each other.
+
+    Raises:
+        ValueError: if a value is not known.
+    """
+
+    sidebands: Sidebands = "natural"
+    """Weight of the lower against the upper sideband."""
+
+    kinematics: Kinematics = "natural"
+    """Whether both samples are weighed to common transverse momenta and pseudorapidities."""
+
+    def __post_init__(self) -> None:
+        for name, known in (("sidebands", Sidebands), ("kinematics", Kinematics)):
+            if (value := getattr(self, name)) not in get_args(known):
+                raise ValueError(f"expected {name} of {get_args(known)}; got {value!r}")
+
+    def __call__(self, data: Dataset, dijet: NDArray[Any]) -> Dataset:
+        """The same events with weights.
+
+        Args:
+            data: events labelled by region, y = 1 in the signal region.
+            dijet: m_jj [GeV], pT [GeV] and eta of the first, then of the second jet, shape (N, 5).
+
+        Raises:
+            ValueError: if a sample that is needed has no events, or the shapes do not fit.
+        """
+        if self == Contrast():
+            return data
+        if dijet.shape != (len(data), 5):
+            raise ValueError(f"expected kinematics of shape ({len(data)}, 5); got {dijet.shape}")
+        inside = data.y == 1
+        k = dijet.astype(np.float64)
+        w = data.weight * self._of_sidebands(k[:, 0], inside)
+        if self.kinematics == "common":
+            w = w * _overlap(k[:, 1:], inside, w)
+        for sample in (inside, ~inside):
+            w[sample] *= len(w) / 2 / w[sample].sum()
+        return replace(data, weight=w)
+
+    def _of_sidebands(self, m: FloatArray, inside: NDArray[np.bool_]) -> FloatArray:
+        w = np.ones(len(m))
+        if self.sidebands == "natural":
+            return w
+        if not inside.any():
+            raise ValueError("expected events in the signal region; got none")
+        lower, upper = ~inside & (m < m[inside].min()), ~inside & (m > m[inside].max())
+        if not lower.any() or not upper.any():
+            got = f"{lower.sum()} and {upper.sum()}"
+            raise ValueError(f"expected events in the lower and the upper sideband; got {got}")
+        u = 0.5
+        if self.sidebands == "balanced":
+            below, above = m[lower].mean(), m[upper].mean()
+            u = float((m[inside].mean() - below) / (above - below))
+        w[lower], w[upper] = (1 - u) / lower.sum(), u / upper.sum()
+        w[~inside] *= (~inside).sum()
+        return w
+
+
+def _overlap(k: FloatArray, inside: NDArray[np.bool_], w: FloatArray) -> FloatArray:
+    if not inside.any() or inside.all():
+        raise ValueError(f"expected events of both samples; got {inside.sum()} of {len(inside)}")
+    pt, eta = np.log(k[:, ::2]), np.abs(k[:, 1::2])
+    terms = np.concatenate([pt, eta, pt**2, eta**2, pt * eta], axis=1)
+    balance = np.where(inside, 1 / w[inside].sum(), 1 / w[~inside].sum())
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=100.0, max_iter=1000))
+    model.fit(terms, inside, logisticregression__sample_weight=len(w) / 2 * w * balance)
+    e = model.predict_proba(terms)[:, 1]
+    overlap: FloatArray = np.where(inside, 1 - e, e)
+    return overlap

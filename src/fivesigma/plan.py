@@ -1,0 +1,107 @@
+"""What a study has to do: its grid as a list of tasks."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .arms import Built, build
+from .configuration import Arm, Study
+from .representations import REPRESENTATIONS, Representation
+from .samples import Report, Samples, n_background, represent
+from .sources import Source
+from .store import Sample
+from .tasks import Pretraining, Task, Training
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tasks of a study; represents its events where that is missing."""
+
+    study: Study
+    """Configuration."""
+    samples: Samples
+    """Its events."""
+    store: Path
+    """Folder of the samples and of the pretrained networks."""
+    report: Report
+    """Told about progress."""
+    _folders: dict[tuple[Path, int, str], Path] = field(default_factory=dict)
+
+    def tasks(self) -> list[Task]:
+        """What to learn, all arms of the first repeat first."""
+        found = [
+            (trainings[0].repeat, self._task(arm, target, trainings))
+            for arm in self.study.arms
+            for target in self.samples.targets
+            for trainings in self._trainings(arm, build(arm))
+        ]
+        return [task for _, task in sorted(found, key=lambda pair: pair[0])]
+
+    def pretraining(self) -> list[Pretraining]:
+        """What to learn before, each once."""
+        found = [
+            self._pretraining(arm, target)
+            for arm in self.study.arms
+            for target in self.samples.targets
+            if build(arm).strategy.source != "none"
+        ]
+        return list({pretraining.path: pretraining for pretraining in found}.values())
+
+    def _task(self, arm: Arm, target: str, trainings: tuple[Training, ...]) -> Task:
+        built, study, samples = build(arm), self.study, self.samples
+        pair = (samples.targets[target], samples.background)
+        pools = (self._folder(pair[0], built.stored), self._folder(pair[1], built.stored))
+        dijet = None
+        if arm.contrast:
+            kinematics = REPRESENTATIONS["dijet"]()
+            dijet = (self._folder(pair[0], kinematics), self._folder(pair[1], kinematics))
+        source = built.strategy.source != "none"
+        return Task(
+            arm=arm,
+            target=target,
+            trainings=trainings,
+            seed=study.seed,
+            n_background=n_background(study, samples.benchmark),
+            held_out=(study.held_out.signal, study.held_out.background),
+            eps_b=tuple(study.grid.eps_b),
+            pools=pools,
+            dijet=dijet,
+            source=self._pretraining(arm, target).path if source else None,
+        )
+
+    def _trainings(self, arm: Arm, built: Built) -> list[tuple[Training, ...]]:
+        grid = self.study.grid
+        whole = tuple(grid.s_over_sqrt_b)
+        each = [whole] if arm.label != "cwola" else [(s,) for s in whole]
+        trainings = [Training(r, strengths) for r in range(grid.repeats) for strengths in each]
+        if built.strategy.together == "all":
+            return [tuple(trainings)]
+        return [(training,) for training in trainings]
+
+    def _pretraining(self, arm: Arm, target: str) -> Pretraining:
+        built, samples, sources = build(arm), self.samples, self.study.sources
+        assert sources is not None
+        assert samples.source_background is not None
+        source = Source(
+            signals=tuple(
+                self._folder(samples.sources[name], built.stored)
+                for name in samples.source_names(target)
+            ),
+            background=self._folder(samples.source_background, built.stored),
+            regions=tuple(sources.regions),
+            network=arm.network,
+            architecture=tuple(sorted(arm.architecture.items())),
+            learns=built.strategy.source,
+            settings=built.pretraining,
+            seed=self.study.seed,
+        )
+        title = f"{arm.network} without {target}"
+        return Pretraining(source, self.store / "networks" / f"{source.hash}.pt", title)
+
+    def _folder(self, sample: Sample, representation: Representation) -> Path:
+        key = (sample.folder, sample.first, representation.name)
+        if key not in self._folders:
+            benchmark = self.samples.benchmark
+            self._folders[key] = represent(sample, representation, benchmark, self.report)
+        return self._folders[key]

@@ -1,0 +1,226 @@
+"""The events of a study, made where they are missing, and represented for its arms."""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from .arms import build
+from .benchmarks import BENCHMARKS, Benchmark
+from .configuration import SampleRequest, Study
+from .representations import Representation
+from .store import Recipe, Sample, make
+from .tasks import REGIONS
+
+__all__ = ["Report", "Samples", "n_background", "prepare", "recipe", "represent"]
+
+Report = Callable[[str, int, int, str], None]
+"""Called with (stage, done, total, note)."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The events of a study."""
+
+    benchmark: Benchmark
+    """Its physics."""
+    targets: dict[str, Sample]
+    """Signal events by the name of their parameter point."""
+    background: Sample
+    """Background events."""
+    sources: dict[str, Sample]
+    """Signal events to learn from, by the name of their parameter point."""
+    source_background: Sample | None
+    """Background events to learn from, of which none is in `background`."""
+
+    def source_names(self, target: str) -> list[str]:
+        """What may be learnt from before this target."""
+        return [name for name in self.sources if name != target]
+
+
+def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Samples:
+    """Check the names in a study and make its samples.
+
+    Raises:
+        ValueError: A name that does not exist, or a sample with too few events for the study.
+    """
+    if study.benchmark not in BENCHMARKS:
+        raise ValueError(
+            f"benchmark: expected one of {sorted(BENCHMARKS)}; got {study.benchmark!r}"
+        )
+    benchmark = BENCHMARKS[study.benchmark]
+    if n_background(study, benchmark) < 1:
+        raise ValueError(
+            "luminosity_fb: expected background events in the signal region; got none at "
+            f"{study.luminosity_fb:g} /fb"
+        )
+    targets = _targets(study, benchmark)
+    points = _source_points(study, benchmark, list(targets))
+
+    def sample(role: str, request: SampleRequest, skip: int = 0) -> Sample:
+        return make(
+            recipe(benchmark, request, seed=study.seed),
+            request.events,
+            folder=store,
+            skip=skip,
+            workers=workers,
+            progress=lambda done, total: report(f"generate {role}", done, total, ""),
+        )
+
+    for request in (*targets.values(), *points.values(), study.background):
+        recipe(benchmark, request, seed=study.seed)  # a parameter that is wrong is said at once
+    samples = Samples(
+        benchmark=benchmark,
+        targets={name: sample(name, request) for name, request in targets.items()},
+        background=sample("background", study.background),
+        sources={name: sample(name, request) for name, request in points.items()},
+        source_background=_source_background(study, benchmark, sample),
+    )
+    _enough(study, samples)
+    return samples
+
+
+def _targets(study: Study, benchmark: Benchmark) -> dict[str, SampleRequest]:
+    if not study.targets:
+        return {_name(study.signal, benchmark): study.signal}
+    return {name: _at(benchmark, name, study.signal, "targets") for name in study.targets}
+
+
+def _at(benchmark: Benchmark, name: str, request: SampleRequest, key: str) -> SampleRequest:
+    """The request at a named parameter point."""
+    if name not in benchmark.points:
+        raise ValueError(f"{key}: expected points of {list(benchmark.points)}; got {name!r}")
+    parameters = request.parameters | benchmark.points[name]
+    return request.model_copy(update={"parameters": parameters})
+
+
+def _name(request: SampleRequest, benchmark: Benchmark) -> str:
+    """The name of the parameter point of a request, or what the process calls itself."""
+    for name, point in benchmark.points.items():
+        if point.items() <= request.parameters.items():
+            return name
+    return benchmark.process(request.process, request.parameters).name
+
+
+def _source_points(
+    study: Study, benchmark: Benchmark, targets: list[str]
+) -> dict[str, SampleRequest]:
+    learning = [arm.name for arm in study.arms if build(arm).strategy.source != "none"]
+    if study.sources is None:
+        if learning:
+            raise ValueError(
+                f"sources: expected samples that {learning[0]!r} learns from; got none"
+            )
+        return {}
+    if not learning:
+        return {}
+    named = study.sources.points
+    names = list(benchmark.points) if named == "others" else list(named)
+    if len(targets) == 1:
+        names = [name for name in names if name not in targets]
+    request = SampleRequest(
+        process=study.signal.process,
+        events=study.sources.events,
+        parameters=study.sources.parameters,
+    )
+    points = {name: _at(benchmark, name, request, "sources.points") for name in names}
+    for target in targets:
+        if not set(points) - {target}:
+            raise ValueError(f"sources.points: expected points besides {target}; got none")
+    return points
+
+
+def _source_background(
+    study: Study, benchmark: Benchmark, sample: Callable[..., Sample]
+) -> Sample | None:
+    if study.sources is None or all(build(a).strategy.source == "none" for a in study.arms):
+        return None
+    request = study.sources.background
+    one, other = (recipe(benchmark, r, seed=study.seed) for r in (request, study.background))
+    return sample("background of the sources", request, study.background.events * (one == other))
+
+
+def recipe(benchmark: Benchmark, request: SampleRequest, *, seed: int) -> Recipe:
+    """How the events of a request are made."""
+    process = benchmark.process(request.process, request.parameters)
+    return Recipe(process, benchmark.detector, benchmark.jets, benchmark.selection, seed=seed)
+
+
+def _enough(study: Study, samples: Samples) -> None:
+    b = n_background(study, samples.benchmark)
+    s = max(study.grid.s_over_sqrt_b) * b**0.5
+    train = {"signal": s, "background": b}
+    for arm in study.arms:
+        if arm.label == "supervised":
+            train = {role: max(n, arm.supervised_events or b) for role, n in train.items()}
+    every = [("background", study.background, samples.background)]
+    every += [("signal", study.signal, sample) for sample in samples.targets.values()]
+    for role, request, sample in every:
+        counts = {row.cut: row.count for row in sample.cutflow}
+        needed = train[role] + getattr(study.held_out, role)
+        if (got := counts[REGIONS[0]]) < needed:
+            enough = round(1.05 * needed / max(got, 1) * sample.n_generated, -3)
+            raise ValueError(
+                f"{role}.events: expected {needed:.0f} events in the signal region (data and held "
+                f"out); got {got} from {sample.n_generated} generated; "
+                f"about --set {role}.events={enough:.0f} makes as many ({request.process})"
+            )
+        if role == "background" and not counts[REGIONS[1]]:
+            raise ValueError(
+                f"background.events: expected events in the sideband; got 0 from "
+                f"{sample.n_generated} generated"
+            )
+
+
+def n_background(study: Study, benchmark: Benchmark) -> int:
+    """Background events in the signal region at the study's luminosity."""
+    luminosity = study.luminosity_fb or benchmark.luminosity_fb
+    return round(luminosity * benchmark.background_cross_section_fb)
+
+
+def represent(
+    sample: Sample, representation: Representation, benchmark: Benchmark, report: Report
+) -> Path:
+    """Represented events of the two regions, as arrays on disk beside the sample.
+
+    Returns:
+        Folder with signal_region.npy and sideband.npy, float32 (N, *shape).
+    """
+    first = f"{sample.first}-" if sample.first else ""
+    folder = sample.folder / f"{representation.name}-{first}{len(sample.shards)}"
+    if all((folder / f"{name}.npy").exists() for name in REGIONS):
+        return folder
+    folder.mkdir(exist_ok=True)
+    counts = dict.fromkeys(REGIONS, 0)  # m_jj of a cutflow is not rounded to float32
+    for events in sample.batches(columns=["m_jj"]):
+        for name, inside in _inside(benchmark, events).items():
+            counts[name] += int(inside.sum())
+    paths = {name: folder / f".{name}.{os.getpid()}.tmp" for name in REGIONS}
+    try:
+        with ExitStack() as stack:  # plain files: a memory map on a full disk kills the process
+            opened = {name: stack.enter_context(paths[name].open("wb")) for name in REGIONS}
+            for name, file in opened.items():
+                shape = (counts[name], *representation.shape)
+                header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            for i, events in enumerate(sample.batches()):
+                for name, inside in _inside(benchmark, events).items():
+                    opened[name].write(representation(events.jets[inside]).astype("<f4").tobytes())
+                report(f"represent {representation.name}", i + 1, len(sample.shards), "")
+        for name in REGIONS:
+            paths[name].replace(folder / f"{name}.npy")
+    finally:
+        for path in paths.values():
+            path.unlink(missing_ok=True)
+    return folder
+
+
+def _inside(benchmark: Benchmark, events: ak.Array) -> dict[str, NDArray[np.bool_]]:
+    mass = ak.to_numpy(events.m_jj).astype(np.float64)
+    return {name: benchmark.selection.region(name)(mass) for name in REGIONS}

@@ -1,0 +1,173 @@
+"""What is learnt, with labels, from other samples before the data are looked at.
+
+A pretrained network lies in a file named by the hash of all that decides it: the samples, what they
+are represented as, the network, the training and the seed. It is written to a temporary name and
+renamed, and tells what it is.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import __version__
+from .datasets import Dataset
+from .losses import Categorical, CrossEntropy, Loss
+from .networks import NETWORKS
+from .rows import Blocks, Rows
+from .schedule import TrainingSettings
+from .training import Progress, fit, silent
+
+__all__ = ["Source", "load_network", "pretrain"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Samples to learn from, and how."""
+
+    signals: tuple[Path, ...]
+    """Folders of the represented events of each signal."""
+    background: Path
+    """Folder of the represented background events."""
+    regions: tuple[str, ...]
+    """Where the events are taken from."""
+    network: str
+    """Name of a network."""
+    architecture: tuple[tuple[str, Any], ...]
+    """Its keyword arguments."""
+    learns: str
+    """`signal`: all signals against background; `process`: every process against the others."""
+    settings: TrainingSettings
+    """How to train."""
+    seed: int
+    """Seed of weights, split and training."""
+
+    @property
+    def hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields."""
+        made_of = dataclasses.asdict(self) | {"version": __version__}
+        made_of["signals"] = ["/".join(path.parts[-2:]) for path in self.signals]
+        made_of["background"] = "/".join(self.background.parts[-2:])
+        text = json.dumps(made_of, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def outputs(self) -> int:
+        """Logits of an event."""
+        return 1 if self.learns == "signal" else 1 + len(self.signals)
+
+
+def pretrain(source: Source, path: Path, *, progress: Progress = silent) -> dict[str, Any]:
+    """Train a network on the sources, with equal total weight of all signals and of background.
+
+    Args:
+        source: what to learn from.
+        path: file of the network.
+        progress: told of each epoch.
+
+    Returns:
+        What happened: the numbers of events, losses, epochs and seconds.
+
+    Raises:
+        ValueError: a signal or the background without events.
+    """
+    data, counts = _data(source)
+    rng = np.random.default_rng(source.seed)
+    train, validation = data.split(1 - source.settings.validation_fraction, rng=rng)
+    shape = data.x.shape[1:]
+    made_as = {**dict(source.architecture), "seed": source.seed, "outputs": source.outputs}
+    loss: Loss = CrossEntropy() if source.learns == "signal" else Categorical()
+    network, history = fit(
+        NETWORKS[source.network](shape, **made_as),
+        train,
+        validation,
+        loss=loss,
+        settings=source.settings,
+        seed=source.seed,
+        progress=progress,
+    )
+    record = {
+        "hash": source.hash,
+        "n_events": counts,
+        "best_epoch": history.best_epoch,
+        "epochs": len(history.train_loss),
+        "seconds": sum(history.seconds),
+        "train_loss": list(history.train_loss),
+        "validation_loss": list(history.validation_loss),
+        "collapsed": history.collapsed,
+    }
+    content = {"network": source.network, "shape": tuple(shape), "made_as": made_as}
+    _save(content | {"state": network.state_dict(), "record": record}, path)
+    return record
+
+
+def load_network(path: Path, shape: tuple[int, ...]) -> nn.Module:
+    """A pretrained network, in evaluation mode.
+
+    Args:
+        path: file of the network.
+        shape: shape of an event it is to be used on.
+
+    Raises:
+        ValueError: no whole file of a network, or one for events of another shape.
+    """
+    try:
+        content = torch.load(path, weights_only=True)
+        network = NETWORKS[content["network"]](content["shape"], **content["made_as"])
+        network.load_state_dict(content["state"])
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError) as error:
+        raise _broken(path, error) from error
+    except (pickle.UnpicklingError, zipfile.BadZipFile, ValueError) as error:
+        raise _broken(path, error) from error
+    if tuple(content["shape"]) != tuple(shape):
+        got = tuple(content["shape"])
+        raise ValueError(f"expected a network for events of shape {shape}; got {got} in {path}")
+    return network.eval()
+
+
+def _broken(path: Path, error: Exception) -> ValueError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return ValueError(
+        f"expected a whole file of a network; got {path} ({reason}); delete it and run again"
+    )
+
+
+def _data(source: Source) -> tuple[Dataset, dict[str, int]]:
+    folders = (source.background, *source.signals)
+    arrays = [
+        [np.load(folder / f"{region}.npy", mmap_mode="r") for region in source.regions]
+        for folder in folders
+    ]
+    counts = [sum(map(len, parts)) for parts in arrays]
+    for folder, n in zip(folders, counts, strict=True):
+        if n == 0:
+            raise ValueError(f"expected events of each source; got none in {folder}")
+    process = np.repeat(np.arange(len(folders)), counts)
+    share = np.array([1.0, *[1 / len(source.signals)] * len(source.signals)])
+    weight = (len(process) / 2 * share / counts)[process]
+    events = Blocks(tuple(part for parts in arrays for part in parts))
+    x = Rows(events, np.arange(len(events)))
+    signal = process > 0
+    y = signal if source.learns == "signal" else process
+    return Dataset(x, y, signal, weight), dict(
+        zip(("background", "signal"), (counts[0], sum(counts[1:])), strict=True)
+    )
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        torch.save(content, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

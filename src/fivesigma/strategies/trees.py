@@ -1,0 +1,104 @@
+r"""Ensembles of gradient-boosted trees on a few features.
+
+Each member $F_m = \eta \sum_t T_{mt}$ minimises the cross entropy of the labels by a sum of
+trees, stopped on events of its own that it does not see; the score is the mean of the members,
+
+$$ s(x) = \frac1M \sum_m \sigma(F_m(x)) . $$
+
+Trees need no scaling of features, ignore those that carry nothing and learn from few events, which
+is what a search has.
+
+References:
+    Tree-based algorithms for weakly supervised anomaly detection
+    (Finke, Hein, Kasieczka, Kraemer, Mueck, Prangchaikul, Quadfasel, Shih, Sommerhalder, 2023)
+    https://arxiv.org/abs/2309.13111
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from .base import Fitted, Learner, Source, Start, Together
+from ..datasets import Dataset
+from ..schedule import History
+from ..training import checked
+
+__all__ = ["Trees"]
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Train an ensemble on each target.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    source: ClassVar[Source] = "none"
+    together: ClassVar[Together] = "one"
+
+    members: int = 20
+    """M, number of ensembles of trees, each with another split into training and validation."""
+
+    learning_rate: float = 0.1
+    """eta, dimensionless."""
+
+    max_iter: int = 100
+    """Largest number of trees of a member."""
+
+    max_leaf_nodes: int = 31
+    """Leaves of a tree."""
+
+    min_samples_leaf: int = 20
+    """Events in a leaf."""
+
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise ValueError(f"expected at least one member; got {self.members}")
+
+    def __call__(self, start: Start, targets: Sequence[Dataset], learner: Learner) -> Fitted:
+        """See `Strategy`; `start` is not used."""
+        ensembles = [
+            self._fit(target, learner, seed=seed)
+            for target, seed in zip(targets, learner.seeds, strict=True)
+        ]
+        histories: tuple[History | None, ...] = (None,) * len(targets)
+        return Fitted(lambda i, x: _score(ensembles[i], x), histories)
+
+    def _fit(
+        self, target: Dataset, learner: Learner, *, seed: int
+    ) -> list[HistGradientBoostingClassifier]:
+        data = checked(target, at_least=10, name="to train on")
+        x, settings = _flat(data.x), learner.settings
+        ensemble = []
+        for m, member_seed in enumerate(np.random.SeedSequence(seed).generate_state(self.members)):
+            member = HistGradientBoostingClassifier(
+                learning_rate=self.learning_rate,
+                max_iter=self.max_iter,
+                max_leaf_nodes=self.max_leaf_nodes,
+                min_samples_leaf=self.min_samples_leaf,
+                early_stopping=True,
+                validation_fraction=settings.validation_fraction,
+                n_iter_no_change=settings.patience,
+                random_state=int(member_seed),
+            )
+            ensemble.append(member.fit(x, data.y == 1, sample_weight=data.weight))
+            losses = -member.train_score_[-1], -member.validation_score_[-1]
+            learner.progress(m + 1, self.members, *losses)
+        return ensemble
+
+
+def _score(ensemble: list[HistGradientBoostingClassifier], x: Any) -> NDArray[np.float32]:
+    p = sum(member.predict_proba(_flat(x))[:, 1] for member in ensemble)
+    return np.asarray(p / len(ensemble), dtype=np.float32)
+
+
+def _flat(x: Any) -> NDArray[np.float32]:
+    events = np.asarray(x[np.arange(len(x))], dtype=np.float32)
+    return events.reshape(len(events), -1)
