@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
     "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets", "selection",
-    "store", "readers", "constituents", "augmentations", "representations", "rows", "datasets",
-    "mixtures", "contrast", "networks", "losses", "schedule", "training", "heads", "strategies",
+    "sample", "store", "readers", "constituents", "augmentations", "representations", "rows", "datasets",
+    "mixtures", "contrast", "networks", "losses", "schedule", "prediction", "training", "heads", "strategies",
     "evaluation", "statistics", "search", "benchmarks", "configuration", "arms", "sources",
     "tasks", "samples", "plan", "studies", "results", "plots", "report", "progress", "cli",
 )  # fmt: skip
@@ -28,8 +28,8 @@ DOORS = {
     "fastjet": {"jets"},
     "matplotlib": {"plots"},
     "mplhep": {"plots"},
-    "torch": {"networks", "losses", "schedule", "training", "heads", "strategies", "sources"},
-    "pyarrow": {"store"},
+    "torch": {"networks", "losses", "schedule", "prediction", "training", "heads", "strategies", "sources"},
+    "pyarrow": {"sample", "store"},
     "typer": {"cli"},
 }
 PHYSICS = (*TRUNK[: TRUNK.index("store") + 1], "benchmarks")

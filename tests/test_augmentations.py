@@ -16,28 +16,21 @@ from fivesigma.representations.images import JetImages
 
 VIEWS = {
     "nothing": View(JetImages()),
-    "eta-phi": View(JetImages(), (EtaPhiSmearing(),)),
     "pt": View(JetImages(50), (PtSmearing(),)),
-    "pt of delphes": View(JetImages(), (PtSmearing("delphes"),)),
     "rotation": View(JetImages(intensity="logarithmic"), (Rotation(),)),
     "noise": View(JetImages(), (PixelNoise(0.3),)),
     "all": View(JetImages(), (EtaPhiSmearing(), PtSmearing(), Rotation(45.0), PixelNoise(0.1))),
     "clouds": View(JetClouds(), (EtaPhiSmearing(0.2), PtSmearing(), Rotation())),
     "short clouds": View(JetClouds(12, alignment="none"), (PtSmearing(), Rotation())),
 }
-RANDOM = {name: view for name, view in VIEWS.items() if view.augmentations}
 PUBLISHED = {1: 1.25, 10: 4.5, 100: 25.9, 1000: 231}  # GeV: pT and width, the authors' code
 DELPHES = {1: 1.50, 10: 4.77, 100: 15.8, 1000: 68.9}  # the resolution in the card of Delphes
 
 every_view = pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS.keys())
-random_view = pytest.mark.parametrize("view", RANDOM.values(), ids=RANDOM.keys())
 
-
-# In the order of clouds, hardest first, so that sums over them round alike.
-SORTED = [
-    (*jet[:2], *(a[np.argsort(-jet[2], kind="stable")] for a in jet[2:]))
-    for jet in random_jets((3, 80))
-]
+# Hardest first, as in clouds, so that sums round alike.
+ORDERS = [(jet, np.argsort(-jet[2], kind="stable")) for jet in random_jets((3, 80))]
+SORTED = [(*jet[:2], *(a[order] for a in jet[2:])) for jet, order in ORDERS]
 JETS = make(SORTED)
 CLOUDS = JetClouds(alignment="none")(JETS)
 KEYS = keys(11, 1, np.arange(len(CLOUDS)))
@@ -63,11 +56,11 @@ def test_keys_are_those_of_splitmix():
     # First outputs for the seed 1234567, as in https://rosettacode.org/wiki/Pseudo-random_numbers/Splitmix64
     known = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
     assert [splitmix(1234567, n) for n in range(4)] == known
-    expected = [splitmix(splitmix(splitmix(0, 42), 3), event) for event in (0, 7, 10**6)]
-    k = keys(42, 3, np.array([0, 7, 10**6]))
+    expected = [splitmix(splitmix(splitmix(0, 2**40), 3), event) for event in (0, 7, 10**6)]
+    k = keys(2**40, 3, np.array([0, 7, 10**6]))
     assert k.dtype == np.uint64
     assert k.tolist() == expected
-    assert keys(42 - 2**64, np.array([2, 3]), np.array([7, 7]))[1] == k[1]
+    assert keys(2**40 - 2**64, np.array([2, 3]), np.array([7, 7]))[1] == k[1]
     jets = [splitmix(splitmix(key, 5), jet) for key in expected for jet in (0, 1)]
     counts = np.array([2, 0, 1, 3, 0, 1])
     parts = [splitmix(jet, i) for jet, m in zip(jets, counts, strict=True) for i in range(m)]
@@ -86,9 +79,6 @@ NUMBERS = {
     "events": aug.particle_keys(keys(0, 1, MANY), np.tile(PAIR, 50_000), 0),
     "copies": aug.particle_keys(keys(0, MANY, ONE), np.tile(PAIR, 50_000), 2),
     "particles": aug.particle_keys(keys(3, 1, ONE), 50_000 * PAIR, 1),
-    "channels": np.concatenate(
-        [aug.particle_keys(keys(3, 1, ONE), PAIR, channel) for channel in range(20_000)]
-    ),
     "seeds": np.concatenate([keys(seed, 1, ONE) for seed in range(20_000)]),
 }
 
@@ -96,13 +86,12 @@ NUMBERS = {
 @pytest.mark.parametrize("k", NUMBERS.values(), ids=NUMBERS.keys())
 def test_distributions(k):
     """Marginals, and no correlation of the two numbers of a key or of neighbours."""
-    u, z = aug.uniforms(k), aug.normals(k)
+    u, z = aug.uniform(k), aug.normal(k)
     assert all(a.dtype == np.float32 and (a > 0).all() and (a <= 1).all() for a in u)
     assert all(a.dtype == np.float32 and np.isfinite(a).all() for a in z)
     assert min(kstest(a, "uniform").pvalue for a in u) > 1e-3
     assert min(kstest(a, "norm").pvalue for a in z) > 1e-3
-    pairs = [(z[0], z[1]), *((a[:-lag], a[lag:]) for a in z for lag in (1, 2, 3, 50))]
-    for a, b in pairs:
+    for a, b in [z, *((a[:-lag], a[lag:]) for a in z for lag in (1, 2, 3, 50))]:
         for f in (lambda x: x, np.square):
             assert abs(np.corrcoef(f(a), f(b))[0, 1]) < 4.5 / math.sqrt(len(a))
 
@@ -112,24 +101,21 @@ def test_uses_are_independent():
     events, counts = np.arange(20_000), np.ones(40_000, int)
     uses = [(seed, copy, channel) for seed in (0, 1) for copy in (1, 2) for channel in (0, 1)]
     streams = [aug.particle_keys(keys(s, copy, events), counts, c) for s, copy, c in uses]
-    z = [a.reshape(-1, 2) for k in streams for a in aug.normals(k)]
+    z = [a.reshape(-1, 2) for k in streams for a in aug.normal(k)]
     r = np.corrcoef(np.concatenate(z, axis=1).T) - np.eye(32)
     assert np.abs(r).max() < 4.5 / math.sqrt(len(events))
 
 
 def test_the_largest_numbers_are_finite():
-    k = np.array([0, 2**64 - 1, 2**32 - 1, 2**64 - 2**32], np.uint64)
-    assert np.isfinite(aug.normals(k)).all()
-    largest = math.sqrt(2 * 33 * math.log(2))
-    assert np.abs(aug.normals(k)).max() == pytest.approx(largest, rel=1e-3)
+    z = aug.normal(np.array([0, 2**64 - 1, 2**32 - 1, 2**64 - 2**32], np.uint64))
+    assert np.abs(z).max() == pytest.approx(math.sqrt(2 * 33 * math.log(2)), rel=1e-3)
 
 
 @pytest.mark.parametrize("scale", [0.1, 0.5])
 @pytest.mark.parametrize("pt", [1, 10, 300])
 def test_eta_phi_smearing(scale, pt):
     jets = particles(pt, 200)
-    k = keys(1, 1, np.arange(200))
-    smeared = EtaPhiSmearing(scale)(jets, k)
+    smeared = EtaPhiSmearing(scale)(jets, keys(1, 1, np.arange(200)))
     pulls = (smeared.x - jets.x) * pt / scale, (smeared.y - jets.y) * pt / scale
     for pull in pulls:
         assert kstest(pull, "norm").pvalue > 1e-3
@@ -153,16 +139,14 @@ def test_pt_smearing(formula, pt):
     above = smeared.pt > pt
     median = np.quantile(smeared.pt[above], math.erf(math.sqrt(0.5)))
     assert median - pt == pytest.approx(width, rel=0.02)
-    assert above.sum() / len(jets.pt) == pytest.approx(0.5, abs=0.01)
     assert len(smeared.pt) / len(jets.pt) == pytest.approx(norm.cdf(pt / width), abs=0.01)
     assert (smeared.pt > 0).all()
-    assert smeared.counts.sum() == len(smeared.pt)
 
 
 def test_particles_without_pt_left_do_not_matter():
     jets = particles(1, 100)
     k = keys(1, 1, np.arange(100))
-    z, _ = aug.normals(aug.particle_keys(k, jets.counts, PtSmearing.channel))
+    z, _ = aug.normal(aug.particle_keys(k, jets.counts, PtSmearing.channel))
     pt = jets.pt + np.sqrt(np.float32(0.052 + 1.502)) * z
     kept = replace(jets, pt=np.maximum(pt, 0))
     smeared = PtSmearing()(jets, k)
@@ -228,18 +212,20 @@ def test_event_alone_is_event_in_batch(view):
     np.testing.assert_array_equal(CLOUDS, before)
 
 
-@random_view
+@every_view
 def test_the_key_decides(view):
     x, plain = view(CLOUDS, KEYS), View(view.representation)(CLOUDS)
     np.testing.assert_array_equal(view(CLOUDS), plain)
     for other in (plain, view(CLOUDS, keys(11, 2, np.arange(150)))):
-        assert (x != other).any(axis=(1, 2, 3)).all()
+        assert ((x != other).any(axis=(1, 2, 3)) == bool(view.augmentations)).all()
 
 
 def test_stages_and_order():
     eta_phi, pt, turn, noise = EtaPhiSmearing(), PtSmearing(), Rotation(), PixelNoise(0.1)
     first = eta_phi(from_clouds(CLOUDS), KEYS)
-    seen = JetImages().draw(turn(align(pt(first, KEYS)), KEYS))
+    jets = turn(align(pt(first, KEYS)), KEYS)
+    assert {v.dtype for v in (jets.x, jets.y, jets.pt, first.x, first.y)} == {np.dtype("f4")}
+    seen = JetImages().draw(jets)
     for order in ((eta_phi, pt, turn, noise), (noise, turn, eta_phi, pt)):
         x = View(JetImages(), order)(CLOUDS, KEYS)
         np.testing.assert_array_equal(x, noise(seen, KEYS))
@@ -247,8 +233,6 @@ def test_stages_and_order():
 
 
 class Reader:
-    """What can be indexed as an array."""
-
     shape, __len__, __getitem__ = CLOUDS.shape, CLOUDS.__len__, CLOUDS.__getitem__
 
 
@@ -256,21 +240,19 @@ class Reader:
 def test_augmented_sample(view):
     N, v = 150, np.array([449, 0, 149, 150, 299, 300, 7, 7])
     fixed, fresh = (aug.Augmented(Reader(), view, copies, 5) for copies in (2, None))
-    assert (len(fixed), fixed.shape) == (3 * N, (3 * N, *view.shape))
-    assert (len(fresh), fresh.shape) == (N, (N, *view.shape))
+    for sample, length in ((fixed, 3 * N), (fresh, N)):
+        assert (len(sample), sample.shape) == (length, (length, *view.shape))
     for event, copy, seen in zip(v % N, v // N, fixed[v], strict=True):
         key = keys(5, copy, np.array([event])) if copy else None
         np.testing.assert_array_equal(view(CLOUDS[[event]], key)[0], seen)
     for epoch in (0, 1):
         np.testing.assert_array_equal(fresh.at_epoch(epoch)[v % N], fixed[N * (epoch + 1) + v % N])
     assert fixed.at_epoch(3) is fixed
-    assert fixed[v[:0]].shape == (0, *view.shape)
 
 
 def test_exact_copies():
-    sample, event = aug.Augmented(CLOUDS, View(JetImages()), 4, 0), np.arange(150)
-    for copy in range(5):
-        np.testing.assert_array_equal(sample[event + 150 * copy], JetImages()(JETS))
+    sample, five = aug.Augmented(CLOUDS, View(JetImages()), 4, 0), np.arange(5 * 150)
+    np.testing.assert_array_equal(sample[five], np.tile(JetImages()(JETS), (5, 1, 1, 1)))
 
 
 @pytest.mark.parametrize("index", [[150], [-1], [0.5], [True], 3, [[1]]])
@@ -280,33 +262,29 @@ def test_bad_index(index):
 
 
 def test_specifications():
-    made = [aug.augmentation(name) for name in list(aug.AUGMENTATIONS)[:3]]
-    assert made == [EtaPhiSmearing(0.1), PtSmearing("published"), Rotation(180)]
+    made = aug.combination(list(aug.AUGMENTATIONS)[:3])
+    assert made == (EtaPhiSmearing(0.1), PtSmearing("published"), Rotation(180))
     noise = {"name": "pixel_noise", "sigma": 0.2}
-    given = [noise, "rotation", {"name": "pt_smearing", "formula": "delphes"}]
-    made = aug.combination(given)
-    assert made == (PixelNoise(0.2), Rotation(), PtSmearing("delphes"))
+    made = aug.combination([noise, {"name": "pt_smearing", "formula": "delphes"}])
+    assert made == (PixelNoise(0.2), PtSmearing("delphes"))
     assert noise == {"name": "pixel_noise", "sigma": 0.2}
-    assert aug.combination([]) == ()
     assert len({kind.channel for kind in aug.AUGMENTATIONS.values()}) == 4
 
 
 SAMPLE = aug.Augmented(CLOUDS, VIEWS["pt"], None, 0)
 LONG = {"name": "rotation", "range_degrees": "1e1"}
-TWO = (Rotation(), Rotation(5))
 BAD = {
     "name": (aug.augmentation, "turn", r"expected an augmentation of \['eta_phi.*; got 'turn'"),
     "no name": (aug.augmentation, {"scale": 1}, r"expected an augmentation of .*; got {'scale"),
-    "field": (aug.augmentation, {"name": "rotation", "angle": 5}, r"expected rotation .*: float"),
-    "missing": (aug.augmentation, "pixel_noise", r"with fields of \['sigma: float'\]; got {}"),
-    "text": (aug.augmentation, LONG, r"fields of .*; got {'range_degrees': '1e1'}"),
+    "field": (aug.augmentation, {"name": "rotation", "x": 5}, r"rotation\(range_deg.*; got {'x'"),
+    "missing": (aug.augmentation, "pixel_noise", r"expected pixel_noise\(sigma: .*; got {}"),
+    "text": (aug.augmentation, LONG, r"expected rotation.*; got {'range_degrees': '1e1'}"),
     "no list": (aug.combination, "rotation", "expected a list of augmentations; got 'rotation'"),
-    "scale": (EtaPhiSmearing, 0.0, "expected a finite scale > 0; got 0.0"),
-    "infinite": (EtaPhiSmearing, math.inf, "expected a finite scale > 0; got inf"),
+    "scale": (EtaPhiSmearing, math.inf, "expected a finite scale > 0; got inf"),
     "formula": (PtSmearing, "cms", "expected published or delphes; got 'cms'"),
     "range": (Rotation, 181, r"expected range_degrees within \(0, 180\]; got 181"),
     "sigma": (PixelNoise, -1, "expected a finite sigma > 0; got -1"),
-    "twice": (lambda two: View(JetImages(), two), TWO, "expected each kind once; got"),
+    "twice": (lambda a: View(JetImages(), (a, a)), Rotation(), "expected each kind once; got"),
     "pixels": (lambda s: View(JetClouds(), (PixelNoise(s),)), 1, r"expected images \(2, P, P\)"),
     "clouds": (VIEWS["pt"], CLOUDS[:, :1], r"expected clouds of shape \(N, 2, P, 3\); got"),
     "keys": (lambda k: VIEWS["pt"](CLOUDS, k), KEYS[:3], "expected 150 keys; got"),

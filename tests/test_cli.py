@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from fivesigma import __version__, cli, store, studies
+from fivesigma import __version__, cli, store
 from fivesigma.benchmarks import BENCHMARKS
 from fivesigma.events import Process, generate
+from fivesigma.samples import recipe
 from fivesigma.selection import table
 
 VALLEY = BENCHMARKS["hidden_valley"]
@@ -153,7 +154,7 @@ def samples(monkeypatch, tmp_path):
     def make(recipe, _n, **_options):
         return made["qcd" if recipe.process.name == "QCD dijets" else "signal"]
 
-    monkeypatch.setattr(studies, "make", make)
+    monkeypatch.setattr("fivesigma.samples.make", make)
     monkeypatch.setattr(cli, "make", make)
     return made
 
@@ -278,7 +279,7 @@ def test_study_files(complain, tmp_path):
 def test_an_empty_region(region, complain, study, monkeypatch, tmp_path):
     masses = (5800.0, 6000.0) if region == "signal_region" else (4700.0, 5500.0)
     empty = fabricated.sample(tmp_path / "empty", 2000, masses=masses)
-    monkeypatch.setattr(studies, "make", lambda *_, **__: empty)
+    monkeypatch.setattr("fivesigma.samples.make", lambda *_, **__: empty)
     message = complain("study", study, "--workers", "1")
     assert re.search(rf"events: expected .*{region.replace('_', ' ')}.* got 0", message)
 
@@ -322,12 +323,13 @@ def full(monkeypatch):
 
     monkeypatch.setattr(pq, "write_table", write_table)
     monkeypatch.setattr(store, "_run", run)
-    monkeypatch.setattr(studies, "recipe", small_shards(studies.recipe))
-    monkeypatch.setattr(cli, "recipe", studies.recipe)
+    small = small_shards(recipe)
+    monkeypatch.setattr("fivesigma.samples.recipe", small)
+    monkeypatch.setattr(cli, "recipe", small)
 
 
-def small_shards(recipe):
-    return lambda *args, **options: replace(recipe(*args, **options), shard_events=5)
+def small_shards(of):
+    return lambda *args, **options: replace(of(*args, **options), shard_events=5)
 
 
 @pytest.mark.slow
@@ -347,7 +349,7 @@ def test_interrupt(monkeypatch, capsys, study, tmp_path):
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(studies, "make", stop)
+    monkeypatch.setattr("fivesigma.samples.make", stop)
     code, out, err = call(monkeypatch, capsys, "study", study, "--store", tmp_path / "store")
     assert (code, out) == (130, "")
     assert err.splitlines() == [

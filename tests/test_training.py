@@ -1,73 +1,22 @@
 """The loop at known answers: two Gaussians, no signal at all, and its promises one by one."""
 
 import math
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from toys import ANALYTIC_AUC, Tiny, auc, blobs, gaussians, weights
 
 from fivesigma.datasets import Dataset
 from fivesigma.losses import CrossEntropy
 from fivesigma.networks.cnn import CNN
-from fivesigma.strategies import STRATEGIES, Learner
 from fivesigma.training import TrainingSettings, fit, predict
-
-DISTANCE = 1.5
-"""Between the means of two unit Gaussians: AUC = Phi(distance / sqrt(2)) = 0.8556."""
-
-ANALYTIC_AUC = 0.5 * (1 + math.erf(DISTANCE / 2))
 
 SETTINGS = TrainingSettings(
     learning_rate=3e-3, batch_size=200, max_epochs=30, patience=5, precision="float32"
 )
-
-
-class Tiny(nn.Module):
-    """Features, shape (N, d), to logits, shape (N,)."""
-
-    def __init__(self, d=4, dropout=0.0):
-        super().__init__()
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            self.layers = nn.Sequential(
-                nn.Linear(d, 16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 1)
-            )
-
-    def forward(self, x):
-        return self.layers(x)[:, 0]
-
-
-def gaussians(n, *, seed=0, distance=DISTANCE, d=4):
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, 2, n)
-    x = rng.normal(size=(n, d))
-    x[:, 0] += distance * y
-    return Dataset(x, y, y, np.ones(n))
-
-
-def blobs(n, *, seed=0, pixels=8):
-    """Two jet images of noise, with a brighter centre if y = 1."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, 2, n)
-    x = rng.exponential(size=(n, 2, pixels, pixels))
-    x[:, :, 3:5, 3:5] += 1.5 * y[:, None, None, None]
-    return Dataset(x, y, y, np.ones(n))
-
-
-def direct(network, target, *, settings, seed):
-    """Train on one data set; returns its scores and history."""
-    learner = Learner(settings=settings, seeds=(seed,))
-    fitted = STRATEGIES["direct"]()(lambda seed: network, [target], learner)
-    return partial(fitted.score, 0), fitted.histories[0]
-
-
-def auc(scores, y):
-    order = np.argsort(np.argsort(scores))
-    n_1, n_0 = (y == 1).sum(), (y == 0).sum()
-    return (order[y == 1].sum() - n_1 * (n_1 - 1) / 2) / (n_1 * n_0)
 
 
 def run(train=None, validation=None, *, network=None, settings=SETTINGS, seed=0, **options):
@@ -82,44 +31,11 @@ def run(train=None, validation=None, *, network=None, settings=SETTINGS, seed=0,
     )
 
 
-def weights(network):
-    return torch.cat([q.detach().flatten() for q in network.parameters()])
-
-
 def test_two_gaussians():
     network, history = run(gaussians(8000), gaussians(2000, seed=1))
     test = gaussians(20_000, seed=2)
     assert auc(predict(network, test.x), test.y) == pytest.approx(ANALYTIC_AUC, abs=0.01)
     assert not history.collapsed
-
-
-def test_mixed_samples_learn_what_labels_would():
-    """Labels that are right for 80 % of the events give the same classifier."""
-    data = gaussians(8000)
-    flip = np.random.default_rng(3).random(len(data)) < 0.2
-    mixed = replace(data, y=np.where(flip, 1 - data.y, data.y))
-    network, _ = direct(Tiny(), mixed, settings=SETTINGS, seed=0)
-    test = gaussians(20_000, seed=2)
-    assert auc(predict(network, test.x), test.y) == pytest.approx(ANALYTIC_AUC, abs=0.01)
-
-
-def test_equal_mixtures_learn_nothing():
-    """The network separates nothing held out by its label, whatever the truth of the events."""
-    train, test = gaussians(4000), gaussians(4000, seed=2)
-    rng = np.random.default_rng(4)
-    coin = replace(train, y=rng.integers(0, 2, len(train)))
-    network, _ = direct(Tiny(), coin, settings=SETTINGS, seed=0)
-    y = rng.integers(0, 2, len(test))
-    error = math.sqrt((len(y) + 1) / (12 * (y == 1).sum() * (y == 0).sum()))
-    assert auc(predict(network, test.x), y) == pytest.approx(0.5, abs=3 * error)
-
-
-def test_cnn_learns():
-    settings = TrainingSettings(learning_rate=1e-3, batch_size=50, max_epochs=4)
-    network, history = direct(CNN((2, 8, 8), seed=0), blobs(600), settings=settings, seed=0)
-    test = blobs(400, seed=1)
-    assert auc(predict(network, test.x), test.y) > 0.9
-    assert min(history.validation_loss) < 0.5
 
 
 def test_evaluation_is_right_from_the_first_epoch():
@@ -165,9 +81,8 @@ def test_same_seed_same_weights(dropout):
 
 def test_same_seed_same_weights_of_a_cnn():
     settings = TrainingSettings(batch_size=50, max_epochs=1)
-    networks = [
-        direct(CNN((2, 8, 8), seed=0), blobs(150), settings=settings, seed=1)[0] for _ in range(2)
-    ]
+    data, network = blobs(150), CNN((2, 8, 8), seed=0)
+    networks = [run(data, data, network=network, settings=settings, seed=1)[0] for _ in range(2)]
     assert torch.equal(*map(weights, networks))
 
 
@@ -191,16 +106,45 @@ def test_frozen_weights_stay():
     assert not torch.equal(result.layers[3].weight, network.layers[3].weight)
 
 
+class Scale(nn.Module):
+    """Numbers, shape (N, 1), times one weight theta that starts at 3; sliceable."""
+
+    def __init__(self, slice_size):
+        super().__init__()
+        self.theta, self.slice_size = nn.Parameter(torch.tensor(3.0)), slice_size
+
+    def standardise(self, x):
+        return x
+
+    def logits(self, x):
+        return self.theta * x[:, 0]
+
+    forward = logits
+
+
+@pytest.mark.parametrize("slice_size", [40, 10])
+@pytest.mark.parametrize("anchor", [0.0, 0.5, 1e4])
+def test_anchor(anchor, slice_size):
+    """Of (theta - 1)^2 + anchor (theta - 3)^2 the minimum is at (1 + 3 anchor) / (1 + anchor)."""
+    ones = Dataset(np.ones((40, 1)), np.ones(40), np.ones(40), np.ones(40))
+    settings = replace(SETTINGS, learning_rate=0.03, max_epochs=200, patience=200, anchor=anchor)
+    square = lambda z, y, w: (w * (z - y) ** 2).sum() / w.sum()  # noqa: E731
+    _, history = fit(Scale(slice_size), ones, ones, loss=square, settings=settings, seed=0)
+    theta = 1 + math.sqrt(history.train_loss[-1])
+    assert theta == pytest.approx((1 + 3 * anchor) / (1 + anchor), abs=0.01)
+
+
 def test_precisions_agree():
-    results = []
+    results, test = [], blobs(400, seed=1)
     for precision in ("float32", "bfloat16"):
         settings = TrainingSettings(
             learning_rate=1e-3, batch_size=50, max_epochs=3, precision=precision
         )
-        network, history = direct(CNN((2, 8, 8), seed=0), blobs(600), settings=settings, seed=0)
+        network = CNN((2, 8, 8), seed=0)
+        result, history = run(blobs(480), blobs(120, seed=2), network=network, settings=settings)
         assert history.precision == precision
-        scores = predict(network, blobs(400, seed=1).x, precision=precision)
-        results.append((min(history.validation_loss), auc(scores, blobs(400, seed=1).y)))
+        scores = predict(result, test.x, precision=precision)
+        results.append((min(history.validation_loss), auc(scores, test.y)))
     assert results[0] == pytest.approx(results[1], abs=0.05)
 
 
@@ -232,15 +176,6 @@ def test_zero_weights_remove_events():
     assert torch.equal(weights(run(spoilt)[0]), weights(run(data.subset(keep))[0]))
 
 
-def test_weights_weigh():
-    """An event of weight two is two events."""
-    z, y = torch.tensor([0.3, -1.0, 2.0]), torch.tensor([1.0, 0.0, 0.0])
-    loss = CrossEntropy()
-    twice = loss(z[[0, 0, 1, 2]], y[[0, 0, 1, 2]], torch.ones(4))
-    assert loss(z, y, torch.tensor([2.0, 1.0, 1.0])).item() == pytest.approx(twice.item())
-    assert loss(z[:1], y[:1], torch.ones(1)).item() == pytest.approx(math.log1p(math.exp(-0.3)))
-
-
 def test_progress():
     seen = []
     _, history = run(
@@ -262,29 +197,6 @@ def test_collapsed_training_is_reported():
     nn.init.constant_(network.layers[0].bias, -1)
     _, history = run(network=network)
     assert history.collapsed
-
-
-def test_direct_splits_by_event():
-    sizes = []
-
-    @dataclass(frozen=True)
-    class Spy(CrossEntropy):
-        def __call__(self, logits, y, weight):
-            sizes.append(len(y))
-            return super().__call__(logits, y, weight)
-
-    settings = replace(SETTINGS, max_epochs=1, batch_size=10_000, validation_fraction=0.25)
-    train, validation = gaussians(1000).split(0.75, rng=np.random.default_rng(5))
-    fit(Tiny(), train, validation, loss=Spy(), settings=settings, seed=5)
-    assert sizes == [750, 250]
-    network, history = direct(Tiny(), gaussians(1000), settings=settings, seed=5)
-    expected, expected_history = run(train, validation, settings=settings, seed=5)
-    assert torch.equal(weights(network), weights(expected))
-    assert history.validation_loss == expected_history.validation_loss
-
-
-def test_strategies():
-    assert {"direct": direct} == STRATEGIES
 
 
 def test_predict_nothing():
@@ -332,6 +244,7 @@ BAD_SETTINGS = {
     "patience": [0],
     "min_delta": [-1.0],
     "validation_fraction": [0.0, 1.0],
+    "anchor": [-1.0, math.inf],
     "precision": ["float16"],
 }
 

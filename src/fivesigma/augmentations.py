@@ -30,9 +30,9 @@ from .constituents import Constituents, align, from_clouds, rotate, total
 from .kinematics import delta_phi
 
 __all__ = [
-    "AUGMENTATIONS", "Augmentation", "Augmented", "EtaPhiSmearing", "PixelNoise", "PtSmearing",
-    "Rotation", "View", "augmentation", "combination", "keys", "normals", "particle_keys",
-    "uniforms",
+    "AUGMENTATIONS", "Augmentation", "Augmented", "Drawing", "EtaPhiSmearing", "PixelNoise",
+    "PtSmearing", "Rotation", "View", "augmentation", "combination", "keys", "normal",
+    "particle_keys", "uniform",
 ]  # fmt: skip
 
 Floats = NDArray[np.float32]
@@ -68,7 +68,7 @@ class EtaPhiSmearing:
     def __call__(self, jets: Constituents, keys: Keys) -> Constituents:
         """Smear J = 2 n jets; y is wrapped, and constituents without pT stay."""
         width: Floats = np.where(jets.pt > 0, self.scale / np.maximum(jets.pt, 1e-30), 0)
-        z_x, z_y = normals(particle_keys(keys, jets.counts, self.channel))
+        z_x, z_y = normal(particle_keys(keys, jets.counts, self.channel))
         return replace(jets, x=jets.x + width * z_x, y=delta_phi(jets.y + width * z_y, 0.0))
 
 
@@ -88,7 +88,7 @@ class PtSmearing:
     def __call__(self, jets: Constituents, keys: Keys) -> Constituents:
         """Smear J = 2 n jets; constituents with no pT left are taken out."""
         a, b = (0.052, 1.502) if self.formula == "published" else (0.05**2, 1.50**2)
-        z, _ = normals(particle_keys(keys, jets.counts, self.channel))
+        z, _ = normal(particle_keys(keys, jets.counts, self.channel))
         pt = jets.pt + np.sqrt((a * jets.pt + b) * jets.pt) * z
         left = pt > 0
         counts = total(left.astype(np.float32), jets.counts).astype(np.int64)
@@ -109,8 +109,8 @@ class Rotation:
 
     def __call__(self, jets: Constituents, keys: Keys) -> Constituents:
         """Turn J = 2 n jets about their centroids."""
-        u, _ = uniforms(particle_keys(keys, np.ones_like(jets.counts), self.channel))
-        return rotate(jets, np.radians(self.range_degrees) * (2 * u - 1))
+        u, _ = uniform(particle_keys(keys, np.ones_like(jets.counts), self.channel))
+        return rotate(jets, np.pi / 180 * self.range_degrees * (2 * u - 1))
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class PixelNoise:
         """Noisy images (n, 2, P, P); empty pixels stay empty."""
         I = images.reshape(2 * len(keys), -1).copy()
         hit = I > 0
-        z, _ = normals(particle_keys(keys, hit.sum(axis=1), self.channel))
+        z, _ = normal(particle_keys(keys, hit.sum(axis=1), self.channel))
         I[hit] *= np.maximum(0, 1 + self.sigma * z)
         return I.reshape(images.shape)
 
@@ -150,8 +150,7 @@ def augmentation(spec: str | Mapping[str, Any]) -> Augmentation:
     try:
         return AUGMENTATIONS[name](**given)
     except TypeError as error:
-        known = [str(field) for field in signature(AUGMENTATIONS[name]).parameters.values()]
-        raise ValueError(f"expected {name} with fields of {known}; got {given}") from error
+        raise ValueError(f"expected {name}{signature(AUGMENTATIONS[name])}; got {given}") from error
 
 
 def combination(specs: Iterable[str | Mapping[str, Any]]) -> tuple[Augmentation, ...]:
@@ -274,16 +273,16 @@ def particle_keys(keys: Keys, counts: NDArray[Any], channel: int) -> Keys:
     return _hash(np.repeat(jets, counts), place)
 
 
-def uniforms(keys: Keys) -> tuple[Floats, Floats]:
+def uniform(keys: Keys) -> tuple[Floats, Floats]:
     """Two independent numbers within (0, 1] for each key."""
     halves = keys >> np.uint64(32), keys & np.uint64(2**32 - 1)
     u, v = ((a.astype(np.float32) + np.float32(0.5)) * np.float32(2**-32) for a in halves)
     return u, v
 
 
-def normals(keys: Keys) -> tuple[Floats, Floats]:
+def normal(keys: Keys) -> tuple[Floats, Floats]:
     """Two independent standard normal numbers for each key, after Box and Muller."""
-    u, v = uniforms(keys)
+    u, v = uniform(keys)
     r, angle = np.sqrt(-2 * np.log(u)), np.float32(2 * np.pi) * v
     return r * np.cos(angle), r * np.sin(angle)
 

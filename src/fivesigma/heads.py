@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from .losses import Loss
+from .prediction import autocast
 from .schedule import History, Trace, TrainingSettings
-from .training import Batch, Progress, autocast, loop, pull, silent
+from .training import Batch, Progress, loop, pull, silent
 
 __all__ = ["Chosen", "Stack", "fit_heads"]
 

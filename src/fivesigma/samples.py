@@ -15,10 +15,11 @@ from .arms import build
 from .benchmarks import BENCHMARKS, Benchmark
 from .configuration import SampleRequest, Study
 from .representations import Representation
-from .store import Recipe, Sample, make
+from .sample import Sample
+from .store import Recipe, make, missing
 from .tasks import REGIONS
 
-__all__ = ["Report", "Samples", "n_background", "prepare", "recipe", "represent"]
+__all__ = ["Report", "Samples", "estimate", "n_background", "prepare", "recipe", "represent"]
 
 Report = Callable[[str, int, int, str], None]
 """Called with (stage, done, total, note)."""
@@ -64,13 +65,15 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
     points = _source_points(study, benchmark, list(targets))
 
     def sample(role: str, request: SampleRequest, skip: int = 0) -> Sample:
+        made_by, n = recipe(benchmark, request, seed=study.seed), request.events
+        note = estimate(benchmark, request.process, missing(made_by, n, folder=store, skip=skip))
         return make(
-            recipe(benchmark, request, seed=study.seed),
-            request.events,
+            made_by,
+            n,
             folder=store,
             skip=skip,
             workers=workers,
-            progress=lambda done, total: report(f"generate {role}", done, total, ""),
+            progress=lambda done, total: report(f"generate {role}", done, total, note),
         )
 
     for request in (*targets.values(), *points.values(), study.background):
@@ -84,6 +87,15 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
     )
     _enough(study, samples)
     return samples
+
+
+def estimate(benchmark: Benchmark, process: str, events: int) -> str:
+    """What it takes to generate events, in words."""
+    if not events:
+        return ""
+    cost = benchmark.costs[process]
+    minutes, space = events * cost.seconds / 60, events * cost.bytes / 1e9
+    return f"about {space:.2g} GB and {minutes:.0f} min of one core for {events} events"
 
 
 def _targets(study: Study, benchmark: Benchmark) -> dict[str, SampleRequest]:

@@ -30,9 +30,10 @@ import pyarrow.parquet as pq
 from .detector import Detector, NoDetector, respond
 from .events import Process, generate, generator_version
 from .jets import JetDefinition, cluster
-from .selection import CutflowRow, Selection, combine
+from .sample import Sample, number
+from .selection import Selection
 
-__all__ = ["Recipe", "Sample", "default_folder", "make", "open_sample"]
+__all__ = ["Recipe", "Sample", "default_folder", "make", "missing", "open_sample"]
 
 FORMAT = 1
 SEEDS_PER_SAMPLE = 10_000
@@ -71,90 +72,6 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A sample on disk."""
-
-    folder: Path
-    """Where its shards lie."""
-    shards: tuple[Path, ...]
-    """Its files, in order."""
-    records: tuple[dict[str, Any], ...]
-    """What each shard says of itself."""
-
-    @property
-    def first(self) -> int:
-        """Number of its first shard."""
-        return _number(self.shards[0])
-
-    @property
-    def n_generated(self) -> int:
-        """Events before the selection."""
-        return sum(record["n_generated"] for record in self.records)
-
-    @property
-    def n_selected(self) -> int:
-        """Events after the selection."""
-        return sum(record["n_selected"] for record in self.records)
-
-    @property
-    def cutflow(self) -> tuple[CutflowRow, ...]:
-        """Cutflow of all shards together."""
-        return combine(
-            [
-                [CutflowRow(cut, count, r["n_generated"]) for cut, count in r["cutflow"]]
-                for r in self.records
-            ]
-        )
-
-    @property
-    def cross_section_fb(self) -> tuple[float, float]:
-        """Cross section of the process and its error, the mean of the shards [fb]."""
-        n = len(self.records)
-        mean = sum(r["cross_section_fb"] for r in self.records) / n
-        return mean, sum(r["cross_section_error_fb"] ** 2 for r in self.records) ** 0.5 / n
-
-    def batches(self, columns: list[str] | None = None) -> Iterator[ak.Array]:
-        """Selected events shard by shard: {m_jj, jets: 2 * {pt, eta, phi, mass, constituents}}.
-
-        Raises:
-            ValueError: A shard whose pages do not match their checksums.
-        """
-        for shard in self.shards:
-            try:
-                table = pq.read_table(shard, columns=columns, page_checksum_verification=True)
-                yield ak.from_arrow(table)
-            except OSError as error:
-                raise ValueError(
-                    f"expected a whole shard; got {shard} ({error}); delete it and make it again"
-                ) from error
-
-    def summary(self) -> dict[str, Any]:
-        """Provenance for a report."""
-        value, error = self.cross_section_fb
-        first = self.records[0]
-        return {
-            "hash": self.folder.name,
-            "process": first["process"],
-            "generator": first["generator"],
-            "seed": first["sample_seed"],
-            "cross_section_fb": value,
-            "cross_section_error_fb": error,
-            "cross_section": first["cross_section"],
-            "n_generated": self.n_generated,
-            "n_kept": self.n_selected,
-            "cutflow": [
-                {
-                    "cut": row.cut,
-                    "count": row.count,
-                    "efficiency": row.efficiency,
-                    "error": row.error,
-                }
-                for row in self.cutflow
-            ],
-        }
-
-
 def default_folder() -> Path:
     """$FIVESIGMA_STORE, or ~/.cache/fivesigma."""
     return Path(os.environ.get("FIVESIGMA_STORE", "~/.cache/fivesigma")).expanduser()
@@ -173,6 +90,12 @@ def open_sample(recipe: Recipe, n: int, *, folder: Path, skip: int = 0) -> Sampl
         raise ValueError(f"expected {len(wanted)} shards in {place}; got {len(found)}")
     full = {path: record for path, record in found.items() if record["n_generated"]}
     return Sample(folder / recipe.hash, tuple(full), tuple(full.values()))
+
+
+def missing(recipe: Recipe, n: int, *, folder: Path, skip: int = 0) -> int:
+    """How many of n events behind the first `skip` are still to be generated."""
+    shards = _shards(recipe, n, folder, skip)
+    return recipe.shard_events * sum(_record(path) is None for path in shards)
 
 
 def make(
@@ -222,10 +145,6 @@ def _shards(recipe: Recipe, n: int, folder: Path, skip: int) -> list[Path]:
     return [folder / recipe.hash / f"shard-{i:05d}.parquet" for i in range(first, last)]
 
 
-def _number(shard: Path) -> int:
-    return int(shard.stem.removeprefix("shard-"))
-
-
 def _record(path: Path) -> dict[str, Any] | None:
     """What a shard says of itself; None if there is none, or it is not whole."""
     try:
@@ -244,7 +163,7 @@ def _run(
     try:
         with _blocked(signal.SIGINT):  # workers inherit it: the parent alone decides
             jobs: list[Future[None]] = [
-                pool.submit(_make_shard, recipe, _number(path), path) for path in todo
+                pool.submit(_make_shard, recipe, number(path), path) for path in todo
             ]
         for job in as_completed(jobs):
             job.result()

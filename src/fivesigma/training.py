@@ -26,21 +26,28 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .augmentations import Augmented
 from .datasets import Dataset
 from .losses import Loss
 from .networks import Sliceable
-from .schedule import History, Precision, Trace, TrainingSettings, uses_bfloat16
+from .prediction import (
+    SLICE_SIZE,
+    autocast,
+    logits,
+    predict,
+    raise_mmap_threshold,
+    slices,
+    tensor,
+)
+from .schedule import History, Precision, Trace, TrainingSettings
 
 __all__ = [
     "Course",
     "History",
     "Progress",
     "TrainingSettings",
-    "autocast",
     "fit",
     "loop",
     "predict",
@@ -51,8 +58,6 @@ __all__ = [
 
 Progress: TypeAlias = Callable[[int, int, float, float], None]
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
-
-SLICE_SIZE = 1024
 
 
 class Course(Protocol):
@@ -173,7 +178,7 @@ def fit(
             is not finite, or if a weight is negative or not finite.
         FloatingPointError: if the loss of an epoch is not finite.
     """
-    _raise_mmap_threshold()
+    raise_mmap_threshold()
     course = _Single(copy.deepcopy(network), train, validation, loss=loss, settings=settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -181,44 +186,10 @@ def fit(
     return course.best()
 
 
-def predict(network: nn.Module, x: Any, *, precision: Precision = "auto") -> NDArray[np.float32]:
-    """Scores sigmoid(logit) of events x, shape (N, *shape), each by itself.
-
-    Returns:
-        Shape (N,), float32, within [0, 1].
-    """
-    z = logits(network, x, precision=precision)
-    return np.asarray(torch.sigmoid(z).numpy(), dtype=np.float32)
-
-
-def logits(network: nn.Module, x: Any, *, precision: Precision = "auto") -> Tensor:
-    """Logits of events x, shape (N, *shape), each by itself; shape (N,) or (N, classes)."""
-    return apply(network, network, x, precision=precision)
-
-
-def apply(
-    f: Callable[[Tensor], Tensor], network: nn.Module, x: Any, *, precision: Precision = "auto"
-) -> Tensor:
-    """A function f of a network in evaluation mode, of events x, shape (N, *shape), in slices."""
-    _raise_mmap_threshold()
-    n = network.slice_size if isinstance(network, Sliceable) else SLICE_SIZE
-    was_training = network.training
-    network.eval()
-    with torch.inference_mode(), autocast(precision):
-        out = [f(_tensor(x[i])).float() for i in _slices(len(x), n)]
-    network.train(was_training)
-    return torch.cat(out) if out else torch.empty(0)
-
-
 def pull(weights: Sequence[nn.Parameter], starts: Sequence[Tensor], *, strength: float) -> None:
     """Add to the gradient of each weight theta that of strength |theta - theta_0|^2."""
     for theta, theta_0 in zip(weights, starts, strict=True):
         theta.register_hook(_Pull(theta, theta_0, strength))  # type: ignore[no-untyped-call]
-
-
-def autocast(precision: Precision) -> torch.autocast:
-    """The arithmetic of matrix products."""
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=uses_bfloat16(precision))
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +218,7 @@ class _Single:
         self.train = checked(train, at_least=2, name="to train on")
         held_out = checked(validation, at_least=1, name="to validate on")
         self.held_out = tuple(
-            map(_tensor, (held_out.x[np.arange(len(held_out))], held_out.y, held_out.weight))
+            map(tensor, (held_out.x[np.arange(len(held_out))], held_out.y, held_out.weight))
         )
         weights = [theta for theta in network.parameters() if theta.requires_grad]
         self.optimizer = torch.optim.Adam(weights, lr=settings.learning_rate)
@@ -265,7 +236,7 @@ class _Single:
         n = len(train)
         for index in torch.randperm(n).tensor_split(math.ceil(n / self.settings.batch_size)):
             i = index.numpy()
-            yield _tensor(train.x[i]), _tensor(train.y[i]), _tensor(train.weight[i])
+            yield tensor(train.x[i]), tensor(train.y[i]), tensor(train.weight[i])
 
     def record(self, L: list[float], *, start: float) -> tuple[int, float, float]:
         x, y, weight = self.held_out
@@ -301,18 +272,4 @@ def checked(data: Dataset, *, at_least: int, name: str) -> Dataset:
 
 
 def _finite(x: Any) -> bool:
-    return all(np.isfinite(x[i]).all() for i in _slices(len(x), SLICE_SIZE))
-
-
-def _slices(n: int, size: int) -> list[NDArray[np.intp]]:
-    return np.split(np.arange(n), range(size, n, size))
-
-
-def _tensor(a: Any) -> Tensor:
-    return a if isinstance(a, Tensor) else torch.from_numpy(np.require(a, np.float32, ["C", "W"]))
-
-
-def _raise_mmap_threshold() -> None:
-    # glibc returns each larger block to the kernel when it is freed, and getting it back costs as
-    # much as the arithmetic, until a block just below 32 MB, its highest threshold, was freed once.
-    torch.empty(31 << 20, dtype=torch.uint8)
+    return all(np.isfinite(x[i]).all() for i in slices(len(x), SLICE_SIZE))

@@ -9,7 +9,17 @@ from ..events import Process
 from ..jets import JetDefinition
 from ..selection import Selection
 
-__all__ = ["Benchmark"]
+__all__ = ["Benchmark", "Cost"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a generated event costs, as measured once; for estimates."""
+
+    seconds: float
+    """Time on one core [s]."""
+    bytes: float
+    """Disk for what is kept of it [B]."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ class Benchmark:
     """Cross section of the background in the signal region, from the source [fb]."""
     source: str
     """Where the numbers come from."""
+    costs: dict[str, Cost]
+    """What a generated event of a process costs, for estimates."""
 
     def process(self, name: str, parameters: dict[str, Any]) -> Process:
         """Make a process from its parameters.

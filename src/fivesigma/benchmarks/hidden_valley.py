@@ -18,7 +18,7 @@ https://arxiv.org/abs/2312.06152
 
 from pathlib import Path
 
-from .base import Benchmark
+from .base import Benchmark, Cost
 from ..detector import CMS
 from ..events import Process, ShowerVeto
 from ..jets import JetDefinition
@@ -256,4 +256,9 @@ HIDDEN_VALLEY = Benchmark(
     luminosity_fb=139.0,
     background_cross_section_fb=136.13,
     source="arXiv 2312.06152 and 2412.00198: 18 922 background events in the signal region",
+    costs={
+        "signal": Cost(seconds=0.007, bytes=7200),
+        "qcd": Cost(seconds=0.012, bytes=3000),
+        "lhe": Cost(seconds=0.012, bytes=3000),
+    },
 )  # fmt: skip

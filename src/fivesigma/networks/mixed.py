@@ -3,12 +3,15 @@ r"""Mixed data: jet images times a few features of both jets.
 The convolutional network makes the logit $a$ of the images, and a dense network the logit $b$ of
 the features, such as the Les Houches angularity and the mass of each jet. The event has the score
 
-$$ p = \sigma(a) \, \sigma(b) , $$
+$$ p = \sigma(a + c + \ln 3) \, \sigma(b + c), \qquad c = \ln(1 + \sqrt 2) , $$
 
 with the logit that `product_logit` gives. Either part can be used alone, which sets the other
 factor to 1. An event is one flat array, its $2 P^2$ pixels before its features.
 
-Both parts are connected: the score depends on both inputs, and gradients reach all weights.
+The constants make both factors $1 / \sqrt 2$, and the score 1/2, where the logits of both jets and
+of the features are 0, as they nearly are before training. Without them the score begins at 1/8, and
+both logits rise for all events; that of the images moves faster and does not stop before its factor
+is 1 and its gradient lost. Then the features alone decide.
 
 References:
     Transfer learning for weakly supervised searches (Beauchesne, Chen, Chiang, 2023)
@@ -35,6 +38,8 @@ __all__ = ["MixedNet", "Part", "Product"]
 Part: TypeAlias = Literal["both", "images", "features"]
 Shape: TypeAlias = tuple[int, ...]
 
+C = math.log(1 + math.sqrt(2))
+
 
 class MixedNet(nn.Module):
     """Product of the scores of a CNN and an MLP.
@@ -60,8 +65,8 @@ class MixedNet(nn.Module):
             pixels: P, the number of pixels along each side of an image.
             seed: seed of the initial weights; by default they come from torch's generator. A part
                 alone has the weights that it has in both.
-            outputs: logits of an event; 1 for signal against background, and with more those of
-                the two parts are added.
+            outputs: logits of an event; 1 for signal against background. Several are those of the
+                two parts, added.
             part: what is looked at.
         """
         super().__init__()
@@ -74,20 +79,18 @@ class MixedNet(nn.Module):
         if part not in get_args(Part):
             raise ValueError(f"expected part, one of {get_args(Part)}; got {part!r}")
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        first, second = torch.randint(2**31, (2,), generator=generator).tolist()
-        parts: dict[str, tuple[slice, Shape, type[CNN] | type[MLP], int]] = {
-            "images": (slice(n), (2, pixels, pixels), CNN, first),
-            "features": (slice(n, None), (shape[0] - n,), MLP, second),
-        }
-        used = {name: values for name, values in parts.items() if part in ("both", name)}
-        self.columns, self.shapes, kinds, seeds = zip(*used.values(), strict=True)
-        towers = [
-            kind(shape, seed=seed, outputs=outputs)
-            for kind, shape, seed in zip(kinds, self.shapes, seeds, strict=True)
-        ]
-        self.slice_size = min(tower.slice_size for tower in towers)
-        self.head = _take_heads(towers, self.shapes)
-        self.towers = nn.ModuleDict(dict(zip(used, towers, strict=True)))
+        seeds = torch.randint(2**31, (2,), generator=generator).tolist()
+        parts: dict[str, tuple[slice, Shape, float, CNN | MLP]] = {}
+        if part != "features":
+            images = CNN((2, pixels, pixels), seed=seeds[0], outputs=outputs)
+            parts["images"] = slice(n), (2, pixels, pixels), C + math.log(3), images
+        if part != "images":
+            features = MLP((shape[0] - n,), seed=seeds[1], outputs=outputs)
+            parts["features"] = slice(n, None), (shape[0] - n,), C, features
+        self.columns, self.shapes, constants, networks = zip(*parts.values(), strict=True)
+        self.slice_size = min(network.slice_size for network in networks)
+        self.head = _take_heads(networks, self.shapes, constants)
+        self.towers = nn.ModuleDict(dict(zip(parts, networks, strict=True)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of events x, shape (N, *shape): (N,), or (N, outputs) if there are several."""
@@ -130,25 +133,28 @@ class MixedNet(nn.Module):
 class Product(nn.Module):
     """The heads of one or two parts, and the product of their scores."""
 
-    def __init__(self, heads: Sequence[nn.Module], shapes: Sequence[Shape]) -> None:
+    def __init__(
+        self, heads: Sequence[nn.Module], shapes: Sequence[Shape], constants: Sequence[float]
+    ) -> None:
         """Join heads.
 
         Args:
             heads: one or two; each maps an embedding (N, *E) to logits, (N,) or (N, outputs).
             shapes: *E of each.
+            constants: what is added to each logit, if there is one of an event.
         """
         super().__init__()
         self.heads = nn.ModuleList(heads)
-        self.shapes = tuple(shapes)
+        self.shapes, self.constants = tuple(shapes), tuple(constants)
 
     def forward(self, e: Tensor) -> Tensor:
         """Logits, shape (N,) or (N, outputs), of the flat embeddings of all parts, (N, E)."""
         parts = _parts(e, self.shapes)
-        a, *others = [head(v) for head, v in zip(self.heads, parts, strict=True)]
-        z: Tensor = a
-        for b in others:
-            z = product_logit(z, b) if z.ndim == 1 else z + b
-        return z
+        z: list[Tensor] = [head(v) for head, v in zip(self.heads, parts, strict=True)]
+        if z[0].ndim > 1:
+            return torch.stack(z).sum(dim=0)
+        a, *others = [z_i + c for z_i, c in zip(z, self.constants, strict=True)]
+        return product_logit(a, others[0]) if others else a
 
 
 def _parts(flat: Tensor, shapes: Sequence[Shape]) -> list[Tensor]:
@@ -157,14 +163,16 @@ def _parts(flat: Tensor, shapes: Sequence[Shape]) -> list[Tensor]:
     return [torch.unflatten(v, 1, shape) for v, shape in zip(parts, shapes, strict=True)]
 
 
-def _take_heads(networks: Sequence[CNN | MLP], shapes: Sequence[Shape]) -> Product:
-    """The heads of networks for events of these shapes, which keep their towers only."""
-    heads = [network.head for network in networks]
+def _take_heads(
+    networks: Sequence[CNN | MLP], shapes: Sequence[Shape], constants: Sequence[float]
+) -> Product:
+    """The heads of networks for events of these shapes; the networks keep their towers."""
     with torch.no_grad():
-        embedded = [
-            network.features(torch.zeros(1, *shape)).shape[1:]
+        e = [
+            network.features(torch.zeros(1, *shape))
             for network, shape in zip(networks, shapes, strict=True)
         ]
+    head = Product([n.head for n in networks], [tuple(e_i.shape[1:]) for e_i in e], constants)
     for network in networks:
         del network.head
-    return Product(heads, [tuple(shape) for shape in embedded])
+    return head

@@ -15,6 +15,7 @@ from .clouds import JetClouds
 from .dijet import Dijet
 from .features import JetFeatures
 from .images import JetImages
+from .mixed import SideBySide
 
 __all__ = ["REPRESENTATIONS", "Dijet", "JetClouds", "JetFeatures", "JetImages", "Representation"]
 
@@ -47,4 +48,5 @@ REPRESENTATIONS: dict[str, Callable[..., Representation]] = {
     "clouds": JetClouds,
     "features": JetFeatures,
     "dijet": Dijet,
+    "mixed": SideBySide.of(JetImages, JetFeatures),
 }

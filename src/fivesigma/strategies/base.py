@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from ..augmentations import Augmented, View
 from ..datasets import Dataset
 from ..networks import Towered
+from ..prediction import apply
 from ..rows import Rows
 from ..schedule import History, TrainingSettings, uses_bfloat16
-from ..training import Progress, apply, silent
+from ..training import Progress, silent
 
 __all__ = [
     "Augmentation",

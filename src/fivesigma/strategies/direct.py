@@ -22,8 +22,9 @@ from torch import nn
 from .base import Fitted, Learner, Source, Start, Together
 from ..datasets import Dataset
 from ..losses import CrossEntropy
+from ..prediction import predict
 from ..schedule import History
-from ..training import fit, predict
+from ..training import fit
 
 __all__ = ["Direct"]
 

@@ -42,7 +42,7 @@ from scipy.special import logsumexp
 from .base import Embedding, Fitted, Learner, Source, Start, Together
 from .transfer import pretrained
 from ..datasets import Dataset
-from ..training import logits
+from ..prediction import logits
 
 __all__ = ["Experts", "expectation_maximisation"]
 

@@ -41,8 +41,9 @@ from ..heads import Chosen, fit_heads
 from ..losses import CrossEntropy
 from ..networks import Towered
 from ..networks.cnn import draw
+from ..prediction import predict
 from ..schedule import History
-from ..training import checked, predict
+from ..training import checked
 
 __all__ = ["Transfer", "ZeroShot", "pretrained"]
 

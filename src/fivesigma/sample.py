@@ -1,0 +1,102 @@
+"""A sample on disk: its shards, what they say of themselves, and their events."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import pyarrow.parquet as pq
+
+from .selection import CutflowRow, combine
+
+__all__ = ["Sample", "number"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample on disk."""
+
+    folder: Path
+    """Where its shards lie."""
+    shards: tuple[Path, ...]
+    """Its files, in order."""
+    records: tuple[dict[str, Any], ...]
+    """What each shard says of itself."""
+
+    @property
+    def first(self) -> int:
+        """Number of its first shard."""
+        return number(self.shards[0])
+
+    @property
+    def n_generated(self) -> int:
+        """Events before the selection."""
+        return sum(record["n_generated"] for record in self.records)
+
+    @property
+    def n_selected(self) -> int:
+        """Events after the selection."""
+        return sum(record["n_selected"] for record in self.records)
+
+    @property
+    def cutflow(self) -> tuple[CutflowRow, ...]:
+        """Cutflow of all shards together."""
+        return combine(
+            [
+                [CutflowRow(cut, count, r["n_generated"]) for cut, count in r["cutflow"]]
+                for r in self.records
+            ]
+        )
+
+    @property
+    def cross_section_fb(self) -> tuple[float, float]:
+        """Cross section of the process and its error, the mean of the shards [fb]."""
+        n = len(self.records)
+        mean = sum(r["cross_section_fb"] for r in self.records) / n
+        return mean, sum(r["cross_section_error_fb"] ** 2 for r in self.records) ** 0.5 / n
+
+    def batches(self, columns: list[str] | None = None) -> Iterator[ak.Array]:
+        """Selected events shard by shard: {m_jj, jets: 2 * {pt, eta, phi, mass, constituents}}.
+
+        Raises:
+            ValueError: A shard whose pages do not match their checksums.
+        """
+        for shard in self.shards:
+            try:
+                table = pq.read_table(shard, columns=columns, page_checksum_verification=True)
+                yield ak.from_arrow(table)
+            except OSError as error:
+                raise ValueError(
+                    f"expected a whole shard; got {shard} ({error}); delete it and make it again"
+                ) from error
+
+    def summary(self) -> dict[str, Any]:
+        """Provenance for a report."""
+        value, error = self.cross_section_fb
+        first = self.records[0]
+        return {
+            "hash": self.folder.name,
+            "process": first["process"],
+            "generator": first["generator"],
+            "seed": first["sample_seed"],
+            "cross_section_fb": value,
+            "cross_section_error_fb": error,
+            "cross_section": first["cross_section"],
+            "n_generated": self.n_generated,
+            "n_kept": self.n_selected,
+            "cutflow": [
+                {
+                    "cut": row.cut,
+                    "count": row.count,
+                    "efficiency": row.efficiency,
+                    "error": row.error,
+                }
+                for row in self.cutflow
+            ],
+        }
+
+
+def number(shard: Path) -> int:
+    """Number of a shard in its sample, from 0."""
+    return int(shard.stem.removeprefix("shard-"))
