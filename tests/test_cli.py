@@ -82,6 +82,10 @@ BAD_STUDY = {
     "setting's value": ("arms.0.training.max_epochs=0", "training: expected max_epochs .*; got 0"),
     "setting's text": ("arms.0.training.max_epochs=x", "max_epochs: expected int; got 'x'"),
     "half an epoch": ("arms.0.training.max_epochs=1.5", "max_epochs: expected int; got 1.5"),
+    "option": ("arms.0.options.depth=3", "CWoLa: options: .*'depth'"),
+    "contrast": ("arms.0.contrast.sidebands=x", "contrast: expected sidebands of .*; got 'x'"),
+    "no sources": ("arms.0.strategy=transfer", "sources: expected samples that 'CWoLa' learns"),
+    "target": ("targets=[ID11]", r"targets: expected points of \['ID1', .*; got 'ID11'"),
     "no background": ("luminosity_fb=1e-6", "luminosity_fb: expected background .* 1e-06 /fb"),
     "too few background": (
         "luminosity_fb=10",
@@ -257,6 +261,9 @@ def test_bad_study(override, expected, complain, study):
         "background.parameters.mas=1",
         "arms.0.network=rnn",
         "arms.0.training.max_epochs=0",
+        "arms.0.options.depth=3",
+        "arms.0.strategy=transfer",
+        "targets=[ID11]",
         "luminosity_fb=1e-6",
     ],
 )
@@ -317,9 +324,9 @@ def full(monkeypatch):
         where.write_bytes(b"half of it")
         raise OSError(errno.ENOSPC, "No space left on device", str(where))
 
-    def run(recipe, todo, wanted, **_options):
-        for i in todo:
-            store._make_shard(recipe, i, wanted[i])
+    def run(recipe, todo, _wanted, **_options):
+        for i, path in enumerate(todo):
+            store._make_shard(recipe, i, path)
 
     monkeypatch.setattr(pq, "write_table", write_table)
     monkeypatch.setattr(store, "_run", run)

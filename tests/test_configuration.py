@@ -27,6 +27,7 @@ CONTENT = {
         {"name": "supervised", "label": "supervised", "representation": IMAGES},
     ],
 }
+SOURCES = {"events": 500, "background": {"process": "qcd", "events": 1000}}
 MISSING = object()
 BAD = {  # path, value, what the message says
     "misspelt key": (("benchmrk",), "x", "benchmrk: expected a key that exists (did you mean ben"),
@@ -48,7 +49,30 @@ BAD = {  # path, value, what the message says
     "number for a mapping": (("held_out",), 5, "held_out: input should be"),
     "no arms": (("arms",), [], "arms: list should have at least 1 item"),
     "arms of one name": (("arms", 1, "name"), "CWoLa", "expected arms of different names; got ['C"),
-    "label": (("arms", 0, "label"), "anomaly", "arms.0.label: input should be 'cwola' or 'superv"),
+    "label": (
+        ("arms", 0, "label"),
+        "anomaly",
+        "arms.0.label: input should be 'cwola', 'supervised' or 'sources'; got 'anomaly'",
+    ),
+    "no supervised events": (
+        ("arms", 1, "supervised_events"),
+        0,
+        "arms.1.supervised_events: input",
+    ),
+    "options": (("arms", 0, "options"), ["head"], "arms.0.options: input should be a valid dict"),
+    "no copies": (("arms", 0, "augmentation"), {"copies": 0}, "arms.0.augmentation.copies: input"),
+    "misspelt copies": (
+        ("arms", 0, "augmentation"),
+        {"copy": 1},
+        "arms.0.augmentation.copy: expected a key that exists (did you mean copies?); got 'copy'",
+    ),
+    "maps": (("arms", 0, "augmentation"), {"maps": "rotation"}, "arms.0.augmentation.maps: input"),
+    "targets": (("targets",), "ID10", "targets: input should be a valid list; got 'ID10'"),
+    "points": (("sources",), SOURCES | {"points": "all"}, "sources.points"),
+    "no source events": (("sources",), SOURCES | {"events": 0}, "sources.events: input should be"),
+    "no source background": (("sources",), {"events": 9}, "sources.background: expected a value"),
+    "no regions": (("sources",), SOURCES | {"regions": []}, "sources.regions: list should have"),
+    "region": (("sources",), SOURCES | {"regions": ["wide_sideband"]}, "sources.regions.0: input"),
     "no strengths": (("grid", "s_over_sqrt_b"), [], "grid.s_over_sqrt_b: list should have at le"),
     "negative strength": (("grid", "s_over_sqrt_b"), [3, -1], "grid.s_over_sqrt_b.1: input should"),
     "infinite strength": (("grid", "s_over_sqrt_b"), [float("inf")], "grid.s_over_sqrt_b.0: inp"),
@@ -111,6 +135,20 @@ def test_defaults(file):
     assert study.grid.eps_b == [0.1, 0.01, 0.001]
     assert study.background.parameters == {}
     assert {(arm.network, arm.strategy) for arm in study.arms} == {("cnn", "direct")}
+    assert (study.targets, study.sources) == ([], None)
+    for arm in study.arms:
+        assert arm.options == arm.pretraining == arm.contrast == arm.architecture == {}
+        assert arm.augmentation is None
+
+
+def test_sources(tmp_path):
+    content = CONTENT | {"targets": ["ID5", "ID10"], "sources": SOURCES}
+    sources = load(write(tmp_path, content)).sources
+    assert (sources.points, sources.regions) == ("others", ["signal_region"])
+    assert (sources.events, sources.background.events) == (500, 1000)
+    study = load(tmp_path / "study.yaml", ["sources.points=[ID1, DD5]", "sources.events=7"])
+    assert (study.sources.points, study.sources.events) == (["ID1", "DD5"], 7)
+    assert study.targets == ["ID5", "ID10"]
 
 
 @pytest.mark.parametrize(("path", "value", "expected"), BAD.values(), ids=BAD.keys())

@@ -18,7 +18,7 @@ from fivesigma.events import Process, generate, generator_version
 from fivesigma.jets import JetDefinition, cluster
 from fivesigma.kinematics import dijet_mass
 from fivesigma.selection import Cut, Selection
-from fivesigma.store import Recipe, default_folder, make, open_sample
+from fivesigma.store import Recipe, default_folder, make, missing, open_sample
 
 INFINITY = float("inf")
 PROCESS = Process(
@@ -244,6 +244,33 @@ def test_the_events_do_not_depend_on_the_workers(sample, tmp_path):
     times = "seconds"
     ours, theirs = ([r | {times: 0} for r in s.records] for s in (alone, sample))
     assert ours == theirs
+
+
+@pytest.mark.slow
+def test_events_behind_others(sample, folder, tmp_path):
+    """Whole shards: those skipped are not made, and no event is in both parts."""
+    assert sample.first == 0
+    for skip in (1, 20):  # rounded up
+        behind = open_sample(RECIPE, 20, folder=folder, skip=skip)
+        assert (behind.first, behind.shards) == (1, sample.shards[1:])
+    alone = make(RECIPE, 20, folder=tmp_path, workers=1, skip=20)
+    assert [path.name for path in shards(tmp_path)] == ["shard-00001.parquet"]
+    assert alone.records[0]["seed"] == sample.records[1]["seed"]
+    assert ak.array_equal(events(alone), events(behind))
+    with pytest.raises(ValueError, match=r"expected 1 shards in .*; got 0"):
+        open_sample(RECIPE, 20, folder=folder, skip=40)
+    with pytest.raises(ValueError, match="expected at most 200000 events; got 200020"):
+        make(RECIPE, 20, folder=tmp_path, skip=200_000)
+
+
+@pytest.mark.slow
+def test_how_many_are_missing(sample, folder, tmp_path):
+    del sample
+    wanted = [(40, 0), (41, 0), (60, 0), (20, 20), (20, 40), (40, 20)]
+    assert [missing(RECIPE, n, folder=folder, skip=skip) for n, skip in wanted] == [
+        *(0, 20, 20, 0, 20, 20)
+    ]
+    assert missing(RECIPE, 41, folder=tmp_path / "nowhere") == 60
 
 
 @pytest.mark.slow

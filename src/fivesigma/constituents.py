@@ -110,8 +110,9 @@ def to_clouds(jets: Constituents, particles: int) -> Floats:
     """
     n = len(jets.counts)
     jet = np.repeat(np.arange(n), jets.counts)
-    # Floats that are not negative sort as their bits do: one stable sort of integers, hardest first.
-    softness = np.uint64(0xFFFFFFFF) - np.maximum(jets.pt, 0).view(np.uint32)
+    # Floats of positive sign sort as their bits do: one stable sort of integers, hardest first.
+    pt = np.maximum(jets.pt, 0) + np.float32(0)
+    softness = np.uint64(0xFFFFFFFF) - pt.view(np.uint32)
     order = np.argsort((jet.astype(np.uint64) << np.uint64(32)) | softness, kind="stable")
     place = np.arange(len(jet)) - np.repeat(np.cumsum(jets.counts) - jets.counts, jets.counts)
     kept = place < particles

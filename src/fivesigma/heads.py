@@ -209,7 +209,8 @@ class _Together:
         y, weight = torch.zeros(2, len(chosen), n)
         for k, c in enumerate(chosen):
             index[k, : len(c)], y[k, : len(c)], weight[k, : len(c)] = c.index, c.y, c.weight
-        return self.embedding[index], y, weight
+        x = self.embedding.index_select(0, index.flatten())  # copies whole rows, unlike [index]
+        return x.view(*index.shape, *x.shape[1:]), y, weight
 
     def _keep(self, going: list[int]) -> None:
         """Go on with some of the heads, and with what Adam knows of them."""

@@ -46,6 +46,7 @@ class Plan:
             for target in self.samples.targets
             if build(arm).strategy.source != "none"
         ]
+        found += [p.base() for p in found if p.source.meta]
         return list({pretraining.path: pretraining for pretraining in found}.values())
 
     def _task(self, arm: Arm, target: str, trainings: tuple[Training, ...]) -> Task:
@@ -95,8 +96,9 @@ class Plan:
             learns=built.strategy.source,
             settings=built.pretraining,
             seed=self.study.seed,
+            meta=getattr(built.strategy, "meta", None),
         )
-        title = f"{arm.network} without {target}"
+        title = f"{arm.network} without {target}{', meta-trained' if source.meta else ''}"
         return Pretraining(source, self.store / "networks" / f"{source.hash}.pt", title)
 
     def _folder(self, sample: Sample, representation: Representation) -> Path:

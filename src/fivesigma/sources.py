@@ -25,6 +25,7 @@ from .losses import Categorical, CrossEntropy, Loss
 from .networks import NETWORKS
 from .rows import Blocks, Rows
 from .schedule import TrainingSettings
+from .strategies.metatransfer import MetaSettings, meta_train
 from .training import Progress, fit, silent
 
 __all__ = ["Source", "load_network", "pretrain"]
@@ -50,6 +51,8 @@ class Source:
     """How to train."""
     seed: int
     """Seed of weights, split and training."""
+    meta: MetaSettings | None = None
+    """How the network is meta-trained after that; None if it is not."""
 
     @property
     def hash(self) -> str:
@@ -59,6 +62,11 @@ class Source:
         made_of["background"] = "/".join(self.background.parts[-2:])
         text = json.dumps(made_of, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def base(self) -> "Source":
+        """The same without meta-training."""
+        return dataclasses.replace(self, meta=None)
 
     @property
     def outputs(self) -> int:
@@ -80,7 +88,11 @@ def pretrain(source: Source, path: Path, *, progress: Progress = silent) -> dict
     Raises:
         ValueError: a signal or the background without events.
     """
+    if source.meta is not None:
+        return _meta_train(source, path, progress=progress)
     data, counts = _data(source)
+    if source.learns == "signal":
+        data = dataclasses.replace(data, y=data.y > 0)
     rng = np.random.default_rng(source.seed)
     train, validation = data.split(1 - source.settings.validation_fraction, rng=rng)
     shape = data.x.shape[1:]
@@ -106,8 +118,23 @@ def pretrain(source: Source, path: Path, *, progress: Progress = silent) -> dict
         "collapsed": history.collapsed,
     }
     content = {"network": source.network, "shape": tuple(shape), "made_as": made_as}
-    _save(content | {"state": network.state_dict(), "record": record}, path)
+    _save(content | {"state": network.state_dict()}, path)
     return record
+
+
+def _meta_train(source: Source, path: Path, *, progress: Progress) -> dict[str, Any]:
+    base = path.with_name(f"{source.base.hash}.pt")
+    if not base.exists():
+        pretrain(source.base, base, progress=progress)
+    data, _ = _data(source)
+    network = load_network(base, data.x.shape[1:])
+    content = torch.load(base, weights_only=True)
+    assert source.meta is not None
+    network, history = meta_train(
+        network, _tasks(data), source.meta, seed=source.seed, progress=progress
+    )
+    _save(content | {"state": network.state_dict()}, path)
+    return {"hash": source.hash, **dataclasses.asdict(history), "seconds": sum(history.seconds)}
 
 
 def load_network(path: Path, shape: tuple[int, ...]) -> nn.Module:
@@ -141,7 +168,17 @@ def _broken(path: Path, error: Exception) -> ValueError:
     )
 
 
+def _tasks(data: Dataset) -> list[Dataset]:
+    """Each signal against the background."""
+    tasks = []
+    for k in np.unique(data.y[data.y > 0]):
+        task = data.subset(np.flatnonzero((data.y == k) | (data.y == 0)))
+        tasks.append(dataclasses.replace(task, y=task.y > 0, weight=np.ones(len(task))))
+    return tasks
+
+
 def _data(source: Source) -> tuple[Dataset, dict[str, int]]:
+    """All events, y = 0 for the background and 1, 2, ... for the signals, and their numbers."""
     folders = (source.background, *source.signals)
     arrays = [
         [np.load(folder / f"{region}.npy", mmap_mode="r") for region in source.regions]
@@ -156,11 +193,8 @@ def _data(source: Source) -> tuple[Dataset, dict[str, int]]:
     weight = (len(process) / 2 * share / counts)[process]
     events = Blocks(tuple(part for parts in arrays for part in parts))
     x = Rows(events, np.arange(len(events)))
-    signal = process > 0
-    y = signal if source.learns == "signal" else process
-    return Dataset(x, y, signal, weight), dict(
-        zip(("background", "signal"), (counts[0], sum(counts[1:])), strict=True)
-    )
+    numbers = {"background": counts[0], "signal": sum(counts[1:])}
+    return Dataset(x, process, process > 0, weight), numbers
 
 
 def _save(content: dict[str, Any], path: Path) -> None:

@@ -84,7 +84,10 @@ def run(
     tasks, pretraining = plan.tasks(), plan.pretraining()
     crew = Crew(out / "records", workers, scheduler, report)
     needed = {task.source for task in tasks if crew.record(task) is None}
-    failures = crew.do("pretrain", [p for p in pretraining if p.path in needed], again=_lost)
+    needed |= {p.base().path for p in pretraining if p.source.meta and p.path in needed}
+    first = [p for p in pretraining if p.path in needed]
+    failures = crew.do("pretrain", [p for p in first if not p.source.meta], again=_lost)
+    failures += crew.do("meta-train", [p for p in first if p.source.meta], again=_lost)
     failures += crew.do("train", tasks)
     done = [{"task": task, **record} for task in tasks if (record := crew.record(task))]
     if not done:

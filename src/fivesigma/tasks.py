@@ -178,6 +178,12 @@ class Pretraining:
         """That of the source."""
         return self.source.hash
 
+    def base(self) -> "Pretraining":
+        """What a meta-training starts from."""
+        source = self.source.base
+        title = self.title.removesuffix(", meta-trained")
+        return Pretraining(source, self.path.with_name(f"{source.hash}.pt"), title)
+
     def run(self) -> dict[str, Any]:
         """The record of the training."""
         return pretrain(self.source, self.path, progress=_tell(self.title))

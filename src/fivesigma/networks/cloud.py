@@ -14,7 +14,8 @@ term in brackets is there with `momentum = "absolute"` only: without it the netw
 when all $p_i$ are multiplied by a constant. The constants make the inputs of order one for jets of
 a TeV; none is taken from the data.
 
-The sum weighted by $z$ is that of energy flow networks, the mean that of particle flow networks.
+The sum weighted by $z$ is that of energy flow networks; the mean and $n$ make the sum of particle
+flow networks.
 Padding takes no part: the constituents of all jets are gathered in one flat array, which for jets
 that fill half of the padded one nearly halves the arithmetic. An empty jet has $g = 0$ but for $n$.
 

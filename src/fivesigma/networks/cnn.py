@@ -215,13 +215,10 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits of events, shape (N,) or (N, outputs), of the features of their jets (N, 2, F)."""
-        first, *others = self.layers
-        h = first(features)
+        h = self.layers[:-1](features)
         # In float32, since scores rounded to 8 bits would tie at the tight end of a ROC curve.
         with torch.autocast("cpu", enabled=False):
-            h = h.float()
-            for layer in others:
-                h = layer(h)
+            h = self.layers[-1](h.float())
             a, b = h.unbind(-2)
             return product_logit(a[..., 0], b[..., 0]) if h.shape[-1] == 1 else a + b
 

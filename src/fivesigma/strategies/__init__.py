@@ -11,7 +11,7 @@ from collections.abc import Callable
 from .base import Augmentation, Embedding, Fitted, Learner, Source, Start, Strategy
 from .direct import Direct
 from .experts import Experts
-from .transfer import Transfer, ZeroShot
+from .transfer import MetaTransfer, Transfer, ZeroShot
 from .trees import Trees
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
 STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "direct": Direct,
     "experts": Experts,
+    "metatransfer": MetaTransfer,
     "transfer": Transfer,
     "trees": Trees,
     "zero_shot": ZeroShot,

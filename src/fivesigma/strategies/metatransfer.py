@@ -1,22 +1,21 @@
 r"""Meta-transfer learning: scales and shifts of a frozen tower that make many tasks easy to learn.
 
-A network of tower and head was trained to tell signals from background. Each layer of its tower,
-of weights $W$ and biases $b$, computes from now on with
+A network of tower and head has learnt to tell signals from background. Each layer of its tower, of
+weights $W$ and biases $b$, computes from now on with
 
 $$ W' = W \, \phi_1 , \qquad b' = b + \phi_2 . $$
 
-There is a $\phi_1$ for each pair of channels of a convolution or each output of a dense layer, at
-first 1, and a $\phi_2$ for each output, at first 0; $W$ and $b$ stay. Each source $k$ is a task. In
-a meta epoch they follow in random order, each with three parts of its events, and with $\theta$ the
-weights of the head, and of norms in the tower,
+$W$ and $b$ stay. There is a $\phi_1$, at first 1, for each pair of channels of a convolution or
+output of a dense layer, and a $\phi_2$, at first 0, for each output. In a meta epoch the tasks $k$,
+one for each source, follow in random order, and with $\theta$ the weights of head and norms,
 
 $$ \text{(a)} \quad \theta \leftarrow \text{Adam}(\theta, \nabla_\theta L_k^\text{support}), \qquad
    \text{(b)} \quad (\phi, \theta) \leftarrow
    \text{Adam}((\phi, \theta), \nabla_{\phi, \theta} L_k^\text{query}), \qquad
    \text{(c)} \quad L_k = L_k^\text{evaluation} . $$
 
-Both $\phi$ and $\theta$ go on from task to task; in (a) $\phi$ is frozen, but applied. The scales of
-the lowest mean of $L_k$ are merged into the weights. Hard tasks, those of lowest accuracy, are
+Both $\phi$ and $\theta$ go on from task to task; in (a) $\phi$ is applied, but frozen. The scales
+of the lowest mean of $L_k$ are merged into the weights. Hard tasks, those of lowest accuracy, are
 learnt once more at the beginning of the next meta epoch, with events that the last did not use.
 
 References:
@@ -56,8 +55,7 @@ __all__ = ["MetaHistory", "MetaSettings", "Scaled", "meta_train"]
 Index: TypeAlias = NDArray[np.intp]
 Rng: TypeAlias = np.random.Generator
 Table: TypeAlias = tuple[tuple[float, ...], ...]
-
-LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+LAYERS = (nn.Conv2d, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,7 @@ class Scaled(nn.Module):
     statistics of its norms stay those of the pretraining, and events are not coupled.
 
     Raises:
-        ValueError: if it is not a network of tower and head, or its tower has no convolution or
-            dense layer, or one without bias.
+        ValueError: if there is not a tower of convolutions or dense layers, with biases, and head.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -143,15 +140,15 @@ class Scaled(nn.Module):
         self.slice_size = network.slice_size if isinstance(network, Sliceable) else sys.maxsize
         head, modules = {*self.network.head.modules()}, self.network.named_modules()
         layers = {n: m for n, m in modules if isinstance(m, LAYERS) and m not in head}
-        biases = [layer.bias for layer in layers.values() if layer.bias is not None]
-        if not layers or len(biases) < len(layers):
+        b = [layer.bias for layer in layers.values() if layer.bias is not None]
+        if not layers or len(b) < len(layers):
             raise ValueError(f"expected a tower of layers with biases; got {list(layers)}")
         self.layers = tuple(layers)
-        self.phi_1 = nn.ParameterList(_ones(layer.weight) for layer in layers.values())
-        self.phi_2 = nn.ParameterList(torch.zeros_like(b) for b in biases)
-        frozen = {theta for layer in layers.values() for theta in layer.parameters()}
-        others = [theta for theta in self.network.parameters() if theta not in frozen]
-        self.theta = [theta for theta in others if theta.requires_grad]
+        W = [layer.weight for layer in layers.values()]
+        one = [W_l[:, :, :1, :1] if W_l.ndim > 2 else W_l[:, :1] for W_l in W]
+        self.phi_1 = nn.ParameterList(map(torch.ones_like, one))
+        self.phi_2 = nn.ParameterList(map(torch.zeros_like, b))
+        self.theta = [p for p in self.network.parameters() if p.requires_grad and p not in {*W, *b}]
         self.trains_norms = not {*self.theta} <= {*self.network.head.parameters()}
 
     def weights(self) -> dict[str, Tensor]:
@@ -165,9 +162,7 @@ class Scaled(nn.Module):
     def merged(self) -> Any:
         """A copy of the network with these weights, in evaluation mode."""
         network = copy.deepcopy(self.network)
-        with torch.no_grad():
-            for name, value in self.weights().items():
-                network.get_parameter(name).copy_(value)
+        network.load_state_dict(self.weights(), strict=False)
         return network.eval()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -199,82 +194,50 @@ def meta_train(
     """Learn scales and shifts of a copy of a pretrained network on many tasks.
 
     One fifth of the events of each task is for evaluation only, the same in all epochs; from it and
-    from the others, events are drawn anew in each. Weights that do not require a gradient are not
-    trained; where all norms in the tower are such, or there are none, (a) embeds its events once.
+    from the others, events are drawn anew in each. Weights that require no gradient are not trained
+    at all; if the tower has no other ones than those of its layers, (a) embeds its events once.
 
     Args:
         network: pretrained network of tower and head.
         tasks: signal (y = 1) and background (y = 0) of each source, x of shape (N, *shape).
         settings: how to meta-train.
         seed: seed of the split, of the draws and orders of events and tasks, and of random layers.
-        progress: called after each meta epoch with (epoch, max_epochs, mean loss of the steps in
-            (b), mean evaluation loss), epochs counted from 1.
+        progress: called with (epoch from 1, max_epochs, mean loss of (b), mean loss of (c)).
 
     Returns:
-        The network of the best epoch with scales and shifts in its weights, in evaluation mode; the
-        history.
+        The network of the best epoch, in evaluation mode; the history.
 
     Raises:
         ValueError: if the network cannot be scaled, if there are fewer tasks than one or than hard
-            ones, or if a task has fewer than five times `events` of a label, other labels than 0
-            and 1, or weights that are not positive.
+            ones, or if a task has fewer events of a label, of positive weight, than 5 x `events`.
         FloatingPointError: if the loss of an epoch is not finite.
     """
     if len(tasks) < (least := max(1, settings.hard_tasks)):
         raise ValueError(f"expected at least {least} tasks; got {len(tasks)}")
-    rng = np.random.default_rng(seed)
-    split = [_Task(k, task, settings.events, rng) for k, task in enumerate(tasks)]
-    meta = _Meta(Scaled(network), split, settings, rng)
+    meta = _Meta(Scaled(network), tasks, settings, np.random.default_rng(seed))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         while not meta.trace.stopped:
-            losses = meta.epoch()
-            progress(len(meta.trace.losses), settings.max_epochs, *losses)
+            meta.epoch()
+            progress(len(meta.trace.losses), settings.max_epochs, *meta.trace.losses[-1])
     return meta.best()
 
 
-class _Task:
-    """The events of a source, and what they are for."""
-
-    def __init__(self, k: int, data: Dataset, events: int, rng: Rng) -> None:
-        if not (np.isin(data.y, (0, 1)) & (data.weight > 0)).all():
-            raise ValueError(f"expected labels 0 or 1 and weights above 0; got others in task {k}")
-        labels = [rng.permutation(np.flatnonzero(data.y == label)) for label in (1, 0)]
-        if (n := min(map(len, labels))) < 5 * events:
-            raise ValueError(f"expected {5 * events} events of each label; got {n} in task {k}")
-        self.data, self.events = data, events
-        parts = [np.split(index, [len(index) // 5]) for index in labels]
-        self.held_out, self.others = zip(*parts, strict=True)
-
-    def draw(self, rng: Rng) -> list[Index]:
-        """Support and query, these once more, and evaluation: disjoint, of 2 x events each."""
-        n = self.events
-        learn = [rng.choice(index, 4 * n, replace=False).reshape(4, n) for index in self.others]
-        evaluate = [rng.choice(index, n, replace=False) for index in self.held_out]
-        return [*np.concatenate(learn, axis=1), np.concatenate(evaluate)]
-
-    def read(self, index: Index) -> list[Tensor]:
-        """Events, labels and weights."""
-        return [tensor(a[index]) for a in (self.data.x, self.data.y, self.data.weight)]
-
-
 class _Meta:
-    """The meta epochs."""
-
-    def __init__(self, scaled: Scaled, tasks: list[_Task], s: MetaSettings, rng: Rng) -> None:
+    def __init__(self, scaled: Scaled, tasks: Sequence[Dataset], s: MetaSettings, rng: Rng) -> None:
         self.scaled, self.tasks, self.settings, self.rng = scaled, tasks, s, rng
+        self.labels, self.records = [self._split(k) for k in range(len(tasks))], list[Any]()
         stop = TrainingSettings(s.meta_learning_rate, s.batch_size, s.max_epochs, s.patience)
-        self.trace, self.records = Trace(stop), list[Any]()
-        self.hard: dict[int, list[Index]] = {}
+        self.trace, self.hard = Trace(stop), dict[int, list[Index]]()
 
-    def epoch(self) -> tuple[float, float]:
-        """A meta epoch; returns the mean losses of (b) and (c)."""
+    def epoch(self) -> None:
+        """All tasks, after the hard ones of the last epoch."""
         start = time.perf_counter()
         for k, events in self.hard.items():
             self._learn(k, *events)
         spare, result = {}, np.empty((len(self.tasks), 3))
         for k in self.rng.permutation(len(self.tasks)).tolist():
-            support, query, *spare[k], evaluation = self.tasks[k].draw(self.rng)
+            support, query, *spare[k], evaluation = self._draw(k)
             result[k] = self._learn(k, support, query), *self._evaluate(k, evaluation)
         L_b, L_c, accuracy = result.mean(axis=0).tolist()
         hardest = np.argsort(result[:, 2], kind="stable")[: self.settings.hard_tasks].tolist()
@@ -283,46 +246,55 @@ class _Meta:
         rms = (tuple(a.detach().square().mean().sqrt().item() for a in phi) for phi in moved)
         self.records.append((L_c, accuracy, tuple(result[:, 2].tolist()), tuple(hardest), *rms))
         self.trace.record(self.scaled.state_dict(), (L_b, L_c), seconds=time.perf_counter() - start)
-        return L_b, L_c
 
     def best(self) -> tuple[nn.Module, MetaHistory]:
-        """The network of the best epoch; the history."""
         self.scaled.load_state_dict(self.trace.best)
-        columns: Any = zip(*self.records, strict=True)
-        best = self.trace.best_epoch, tuple(self.trace.seconds)
-        return self.scaled.merged(), MetaHistory(self.scaled.layers, *columns, *best)
+        epochs: list[Any] = [*zip(*self.records, strict=True)]
+        epochs += [self.trace.best_epoch, tuple(self.trace.seconds)]
+        return self.scaled.merged(), MetaHistory(self.scaled.layers, *epochs)
+
+    def _split(self, k: int) -> list[list[Index]]:
+        """The events of task k, signal and background: those for evaluation, and the others."""
+        y, weight, n = self.tasks[k].y, self.tasks[k].weight, 5 * self.settings.events
+        labels = [self.rng.permutation(np.flatnonzero((y == c) & (weight > 0))) for c in (1, 0)]
+        if (got := min(map(len, labels))) < n:
+            raise ValueError(f"expected {n} events of labels 0 and 1 each; got {got} in task {k}")
+        return [np.split(index, [len(index) // 5]) for index in labels]
+
+    def _draw(self, k: int) -> list[Index]:
+        """Support and query, these once more, and evaluation: disjoint, of 2 x events each."""
+        n, rng = self.settings.events, self.rng
+        learn = [rng.choice(i, 4 * n, replace=False).reshape(4, n) for _, i in self.labels[k]]
+        evaluate = [rng.choice(i, n, replace=False) for i, _ in self.labels[k]]
+        return [*np.concatenate(learn, axis=1), np.concatenate(evaluate)]
+
+    def _read(self, k: int, index: Index) -> list[Tensor]:
+        return [tensor(getattr(self.tasks[k], name)[index]) for name in ("x", "y", "weight")]
 
     def _learn(self, k: int, support: Index, query: Index) -> float:
         """Steps (a) and (b) on task k; returns the mean loss of (b)."""
-        scaled, s, task = self.scaled, self.settings, self.tasks[k]
-        network, (x, y, weight) = scaled, task.read(support)
+        scaled, s = self.scaled, self.settings
+        network, events = scaled, self._read(k, support)
         if not scaled.trains_norms:
             merged, network = scaled.merged(), scaled.network.head
-            x = apply(merged.tower, merged, x, precision=s.precision)
+            events[0] = apply(merged.tower, merged, events[0], precision=s.precision)
         phi = nn.ParameterList([*scaled.phi_1, *scaled.phi_2]).requires_grad_(requires_grad=False)
         base = Adam(scaled.theta, lr=s.base_learning_rate)
         for _ in range(s.base_epochs):
-            self._pass(network, base, [x, y, weight])
+            self._pass(network, base, events)
         meta = Adam([*phi.requires_grad_(), *scaled.theta], lr=s.meta_learning_rate)
-        return self._pass(scaled, meta, task.read(query))
+        return self._pass(scaled, meta, self._read(k, query))
 
     def _pass(self, network: nn.Module, optimizer: Adam, events: list[Tensor]) -> float:
         """One pass over events (x, y, weight); returns the mean loss of its steps."""
-        n, s, L = len(events[0]), self.settings, []
+        n, s, loss, L = len(events[0]), self.settings, CrossEntropy(), []
         for i in np.array_split(self.rng.permutation(n), math.ceil(n / s.batch_size)):
             x, y, weight = (a[i] for a in events)
-            batch = x, y, weight
-            L.append(step(network, optimizer, batch, loss=CrossEntropy(), precision=s.precision))
+            L.append(step(network, optimizer, (x, y, weight), loss=loss, precision=s.precision))
         return sum(L) / len(L)
 
     def _evaluate(self, k: int, index: Index) -> tuple[float, float]:
         """Step (c) on task k: loss and accuracy."""
-        x, y, weight = self.tasks[k].read(index)
+        x, y, weight = self._read(k, index)
         z = logits(self.scaled, x, precision=self.settings.precision)
         return CrossEntropy()(z, y, weight).item(), ((z > 0) == (y > 0)).float().mean().item()
-
-
-def _ones(W: Tensor) -> Tensor:
-    """One scale for each pair of channels of a convolution, or each output of a dense layer."""
-    kept = 2 if W.ndim > 2 else 1
-    return torch.ones(*W.shape[:kept], *[1] * (W.ndim - kept))

@@ -26,8 +26,8 @@ References:
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -36,6 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Embedding, Fitted, Learner, Source, Start, Together
+from .metatransfer import MetaSettings
 from ..datasets import Dataset
 from ..heads import Chosen, fit_heads
 from ..losses import CrossEntropy
@@ -45,7 +46,7 @@ from ..prediction import predict
 from ..schedule import History
 from ..training import checked
 
-__all__ = ["Transfer", "ZeroShot", "pretrained"]
+__all__ = ["MetaTransfer", "Transfer", "ZeroShot", "pretrained"]
 
 TOGETHER = 16
 """Heads in one batch: more of them gain nothing, and need memory."""
@@ -121,6 +122,23 @@ class Transfer:
                 _only_a_new_last_layer(head, seed)
             heads = [head.requires_grad_() for head, _ in fit(heads)]
         return fit(heads, progress=learner.progress)
+
+
+@dataclass(frozen=True)
+class MetaTransfer(Transfer):
+    """Transfer of a network whose tower was scaled and shifted to make many tasks easy to learn.
+
+    Raises:
+        ValueError: if a value is not known.
+    """
+
+    meta: MetaSettings = field(default_factory=MetaSettings)
+    """How; a mapping of its fields will do."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.meta, Mapping):
+            object.__setattr__(self, "meta", MetaSettings(**self.meta))
 
 
 @dataclass(frozen=True)
