@@ -31,6 +31,7 @@ from fivesigma.samples import prepare, represent
 from fivesigma.store import default_folder
 from fivesigma.tasks import REGIONS
 
+BINS = 50
 LOOKS: dict[str, dict[str, Any]] = {
     "background, signal region": {"color": "#c3ccd5", "histtype": "stepfilled"},
     "background, sidebands": {"color": "#333333", "histtype": "step"},
@@ -69,23 +70,41 @@ def describe(
     }
 
 
-def draw(columns: dict[str, tuple[Floats, Floats, Floats]], units: dict[str, str]) -> Figure:
+def draw(columns: dict[str, tuple[Floats, ...]], units: dict[str, str]) -> Figure:
     """Leading jet: background inside and outside, and signal, of each observable."""
     figure = Figure(figsize=(11, 6), layout="constrained")
     for axis, (name, samples) in zip(figure.subplots(2, 3).flat, columns.items(), strict=True):
-        edges = np.linspace(*np.quantile(np.concatenate(samples), [0.002, 0.998]), 50)
-        labels = ("background, signal region", "background, sidebands", "signal, signal region")
-        looks = (
-            {"color": "#c3ccd5", "histtype": "stepfilled"},
-            {"color": "#333333"},
-            {"color": "#d55e00"},
-        )
-        for values, label, look in zip(samples, labels, looks, strict=True):
-            axis.hist(values, edges, density=True, label=label, **{"histtype": "step", **look})
+        low, high = np.quantile(np.concatenate(samples), [0.002, 0.998]).tolist()
+        if not np.any(samples[0] % 1):  # whole numbers, and as many of them in each bin
+            high = low + BINS * np.ceil((high - low) / BINS)
+        for values, (label, look) in zip(samples, LOOKS.items(), strict=True):
+            axis.hist(values, bins=BINS, range=(low, high), density=True, label=label, **look)
         axis.set_xlabel(f"{name} {units[name]}".strip())
         axis.set_yticks([])
     figure.axes[0].legend(frameon=False, fontsize=8)
     return figure
+
+
+def read(study: Path) -> dict[tuple[str, str], list[Floats]]:
+    """Features and kinematics of the first target and of the background, by region."""
+    arrays = {}
+    with Display() as display:
+        samples = prepare(load(study), store=default_folder(), workers=0, report=display)
+        roles = {"signal": next(iter(samples.targets.values())), "background": samples.background}
+        for kind in (JetFeatures(), Dijet()):
+            for role, sample in roles.items():
+                folder = represent(sample, kind, samples.benchmark, display)
+                events = [np.load(folder / f"{region}.npy") for region in REGIONS]
+                arrays[role, kind.name] = [x.astype(float) for x in events]
+    return arrays
+
+
+def balance(dijet: Floats, y: NDArray[np.int64]) -> Floats:
+    """Weights of the events in the balanced sidebands."""
+    k = dijet.astype(np.float32)
+    data = Dataset(k, y, np.zeros(len(y)), np.ones(len(y)))
+    weighed = Contrast(sidebands="balanced")(data, k)
+    return np.asarray(weighed.weight[y == 0], dtype=float)
 
 
 def main() -> None:
@@ -93,28 +112,10 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--out", type=Path, help="folder of the figure")
     options = parser.parse_args()
-    with Display() as display:
-        samples = prepare(load(options.study), store=default_folder(), workers=0, report=display)
-        features = JetFeatures()
-        arrays = {}
-        for kind in (features, Dijet()):
-            for role, sample in (
-                ("signal", next(iter(samples.targets.values()))),
-                ("background", samples.background),
-            ):
-                folder = represent(sample, kind, samples.benchmark, display)
-                arrays[role, kind.name] = [
-                    np.load(folder / f"{r}.npy").astype(float) for r in REGIONS
-                ]
+    arrays, features = read(options.study), JetFeatures()
     inside, outside = arrays["background", features.name]
     dijet = np.concatenate(arrays["background", "dijet"])
-    y = np.repeat([1, 0], [len(inside), len(outside)])
-    events = Dataset(dijet, y, np.zeros(len(y)), np.ones(len(y)))
-    w = (
-        Contrast(sidebands="balanced")(events, dijet.astype(np.float32))
-        .weight[y == 0]
-        .astype(float)
-    )
+    w = balance(dijet, np.repeat([1, 0], [len(inside), len(outside)]))
     signal = arrays["signal", features.name][0]
     found = {
         f"j{jet + 1}_{name}": describe(
@@ -133,8 +134,9 @@ def main() -> None:
             f"| {row['spearman_m_jj']:+.3f} |"
         )
     if options.out:
-        k = {name: features.observables.index(name) for name in DRAWN}
-        columns = {n: (inside[:, 0, i], outside[:, 0, i], signal[:, 0, i]) for n, i in k.items()}
+        place = {name: features.observables.index(name) for name in DRAWN}
+        samples = (inside[:, 0], outside[:, 0], signal[:, 0])
+        columns = {name: tuple(x[:, k] for x in samples) for name, k in place.items()}
         units = {name: "[GeV]" if name == "mass" else "" for name in DRAWN}
         options.out.mkdir(parents=True, exist_ok=True)
         draw(columns, units).savefig(options.out / "variables.png", dpi=110)
