@@ -145,7 +145,7 @@ BAD = {  # changes, what the message says
     ),
     "field of a map": (
         {"augmentation": {"maps": [{"name": "rotation", "angle": 5}]}},
-        r"augmentation: expected rotation with fields of .*; got {'angle': 5}",
+        r"augmentation: expected rotation.*range_degrees.*; got {'angle': 5}",
     ),
     "map twice": ({"augmentation": {"maps": ["rotation", "rotation"]}}, "expected each kind once"),
     "pixels of clouds": (

@@ -257,7 +257,6 @@ def test_other_files(name, tmp_path):
 
 def test_no_file(tmp_path):
     complaint(tmp_path / "network.pt")
-    complaint(tmp_path)
 
 
 def test_truncated_files(file, tmp_path):
