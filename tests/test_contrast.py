@@ -84,6 +84,17 @@ def test_balanced_by_hand():
     assert weighed.weight == pytest.approx([0.5, 0.5, 0.5, 1.5, 1.5, 1.5])
 
 
+@pytest.mark.parametrize("sidebands", ["equal", "balanced"])
+def test_masses_that_round_into_the_signal_region(sidebands):
+    """Regions are cut before masses are rounded; an event on the wrong side weighs no more."""
+    m = np.array([1, 1, 1, 2.001, 4.999, 5.5, 2, 3, 5])
+    data = Dataset(m[:, None], [0] * 6 + [1] * 3, np.zeros(9), np.ones(9))
+    weighed = Contrast(sidebands=sidebands)(data, np.ones((9, 5)) * m[:, None])
+    lower, upper = weighed.weight[:4], weighed.weight[4:6]
+    assert lower == pytest.approx([lower[0]] * 4)
+    assert upper == pytest.approx([upper[0]] * 2)
+
+
 def test_equal_sidebands_are_one_half_each():
     data, dijet = falling()
     weighed = Contrast(sidebands="equal")(data, dijet)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from fivesigma.plots import FIGURES, at_cut, cuts, series, spread
+from fivesigma.plots import FIGURES
 from fivesigma.report import load_results, write_report
+from fivesigma.series import at_cut, cuts, series, spread
 
 STRENGTHS = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0)
 CUTS = {"0.1": 0.1, "0.01": 0.01, "0.001": 0.001}

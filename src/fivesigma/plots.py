@@ -4,7 +4,6 @@ Each takes the content of results.json, even without trainings, and opens no win
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -18,8 +17,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-Results = Mapping[str, Any]
-Point = Mapping[str, Any]
+from .series import (
+    FEW,
+    GREYS,
+    Point,
+    Results,
+    Series,
+    at_cut,
+    cuts,
+    number,
+    series,
+    spread,
+)
+
 Array = npt.NDArray[np.float64]
 Share = Literal["none", "all", "row"]
 
@@ -34,101 +44,12 @@ STYLE: Any = {
     "lines.linewidth": 1.8,
     "patch.linewidth": 1.8,
 }
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f5539", "#5b4b8a")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 INK, GREY, RED = "#333333", "#9a9a9a", "#b00020"
-GREYS = ("#222222", "#6f6f6f", "#a8a8a8")
 PROCESSES = {"background": "#c3ccd5", "signal": "#d55e00"}
 SHADES = ("#f0c808", "#56b4e9", "#cc79a7", "#009e73")
 STRENGTH = "$S/\\sqrt{B}$"
 BEFORE = f"{STRENGTH} before the cut"
 DISCOVERY = 5.0
-FEW = 5
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The middle and the extent of repeated trainings, in the unit of their values."""
-
-    median: float
-    low: float  # 16 % quantile; the smallest value of fewer than FEW
-    high: float  # 84 % quantile; the largest value of fewer than FEW
-
-
-@dataclass(frozen=True)
-class Series:
-    """The trainings of one method, and how every figure draws them."""
-
-    name: str
-    points: tuple[Point, ...]  # records of `points` in results.json
-    supervised: bool  # trained on the truth: a ceiling, not a search
-    style: dict[str, Any]  # matplotlib: color, marker, ls
-
-    @property
-    def label(self) -> str:
-        """The name, with the number of collapsed trainings where there are any."""
-        n = sum(point["collapsed"] for point in self.runs)
-        return f"{self.name} ({n} of {len(self.runs)} collapsed)" if n else self.name
-
-    @property
-    def runs(self) -> list[Point]:
-        """The trainings once each: a ceiling can have the same one at every S/sqrt(B)."""
-        keys = ("repeat", "seed", "auc") + ("s_over_sqrt_b",) * (not self.supervised)
-        return list({tuple(point[key] for key in keys): point for point in self.points}.values())
-
-    def by_strength(self) -> dict[float, list[Point]]:
-        """The trainings at each S/sqrt(B), in ascending order."""
-        strengths = sorted({float(point["s_over_sqrt_b"]) for point in self.points})
-        return {x: [p for p in self.points if p["s_over_sqrt_b"] == x] for x in strengths}
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """The median and the central 68 % of the finite values; the full range of fewer than 5."""
-    x = np.array([v for v in values if np.isfinite(v)], dtype=np.float64)
-    if not x.size:
-        return Spread(np.nan, np.nan, np.nan)
-    low, high = (0, 100) if x.size < FEW else (15.865, 84.135)
-    return Spread(*np.percentile(x, (50, low, high)).tolist())
-
-
-def number(value: object, *, otherwise: float = np.nan) -> float:
-    """A number of results.json as a float; `otherwise` for null, NaN and infinities."""
-    x = float(value) if isinstance(value, (int, float)) else np.nan
-    return x if np.isfinite(x) else otherwise
-
-
-def at_cut(point: Point, eps_b: str, key: str) -> float:
-    """A number at the cut `eps_b` (a key of results.json); NaN if it is not there."""
-    # Without eps_s and z_after a collapsed training counts as 0: dropping it would hide a failure.
-    failed = point["collapsed"] and key in ("eps_s", "z_after")
-    return number(point["eps_b"].get(eps_b, {}).get(key), otherwise=0.0 if failed else np.nan)
-
-
-def cuts(results: Results) -> list[str]:
-    """The background efficiencies of the working points (keys of results.json), loosest first."""
-    return sorted({k for p in results["points"] for k in p["eps_b"]}, key=float, reverse=True)
-
-
-def series(results: Results) -> list[Series]:
-    """One Series a method, weakly supervised ones first."""
-    groups: dict[tuple[bool, str], list[Point]] = {}
-    for point in results["points"]:
-        groups.setdefault((point["label"] == "supervised", point["method"]), []).append(point)
-    weak = [name for ceiling, name in groups if not ceiling]
-    made: list[Series] = []
-    for (ceiling, name), points in sorted(groups.items(), key=lambda item: item[0][0]):
-        # A ceiling has the colour of the only method on its representation, else a grey.
-        kind = points[0].get("representation")
-        pairs = [w for w in weak if groups[False, w][0].get("representation") == kind]
-        i = weak.index(name if not ceiling else pairs[0]) if not ceiling or len(pairs) == 1 else -1
-        style = {
-            "color": GREYS[len(made) % len(GREYS)] if i < 0 else COLOURS[i % len(COLOURS)],
-            "marker": "" if ceiling else MARKERS[i % len(MARKERS)],
-            "ls": (0, (4, 2)) if ceiling else "-",
-        }
-        title = f"{name} (supervised)" if ceiling and "superv" not in name.lower() else name
-        made.append(Series(title, tuple(points), ceiling, style))
-    return made
 
 
 def _strengths(shown: Sequence[Series]) -> list[float]:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from .plots import FIGURES, Results, Series, at_cut, cuts, number, series, spread
+from .plots import FIGURES
+from .series import Results, Series, at_cut, cuts, number, series, spread
 
 Row = dict[str, Any]
 STRENGTH = "S/\u2060√B"  # does not break at the end of a line

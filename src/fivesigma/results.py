@@ -101,6 +101,7 @@ def _points(run: Run) -> list[dict[str, Any]]:
         task = record["task"]
         head = {
             "method": _method(task, run),
+            "arm": task.arm.name,
             "target": task.target,
             "label": task.arm.label,
             "representation": build(task.arm).seen.name,

@@ -1,0 +1,23 @@
+"""The fabricated study, for the tests of what is done with it."""
+
+import fabricated
+import pytest
+
+from fivesigma.plan import Plan
+
+
+def silent(*_):
+    """A report to nobody."""
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory):
+    """Events of the study; what is represented of them is kept beside."""
+    return fabricated.samples(tmp_path_factory.mktemp("fabricated"))
+
+
+@pytest.fixture(scope="session")
+def plan(samples, tmp_path_factory):
+    """Plans of studies of these events."""
+    store = tmp_path_factory.mktemp("store")
+    return lambda study=fabricated.STUDY: Plan(study, samples, store, silent)

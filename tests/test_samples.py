@@ -1,0 +1,308 @@
+"""The samples that a study asks for, and their represented events."""
+
+import resource
+from dataclasses import replace
+
+import fabricated
+import numpy as np
+import pytest
+from fabricated import CWOLA, SOURCES, STUDY, TRANSFER, VALLEY, study
+
+from fivesigma import samples as module
+from fivesigma.arms import build
+from fivesigma.representations import JetImages
+from fivesigma.samples import n_background, prepare, recipe, represent
+from fivesigma.studies import write_json
+from fivesigma.tasks import REGIONS
+
+SEEN = build(CWOLA).seen
+
+
+def silent(*_):
+    """A report to nobody."""
+
+
+def test_background_at_a_luminosity():
+    assert n_background(STUDY, VALLEY) == round(0.5 * 136.13)
+    everything = STUDY.model_copy(update={"luminosity_fb": None})
+    assert n_background(everything, VALLEY) == VALLEY.n_background == 18922
+
+
+# What is asked for
+
+
+@pytest.fixture
+def made(monkeypatch, tmp_path):
+    """What `make` is asked for, and fabricated events in its place."""
+    asked = []
+
+    def make(recipe, n, *, folder, skip, **_options):
+        del folder
+        asked.append((recipe, n, skip))
+        width = 0.1 if recipe.process.name == "QCD dijets" else 0.3
+        place = tmp_path / recipe.hash
+        return fabricated.sample(place, n, width=width, seed=len(asked), first=skip // 100)
+
+    monkeypatch.setattr(module, "make", make)
+    return asked
+
+
+def prepared(made, **changes):
+    """Samples by role, and the names of the processes that were asked for."""
+    samples = prepare(study(**changes), store=None, workers=1, report=silent)
+    return samples, [(recipe.process.name, n, skip) for recipe, n, skip in made]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_on_disk(monkeypatch):
+    monkeypatch.setattr(module, "missing", lambda *_, **__: 0)
+
+
+def signal(**parameters):
+    return {"process": "signal", "events": 300, "parameters": parameters}
+
+
+ID10, QCD = "hidden valley ID10", "QCD dijets"
+LEARNING = {"arms": [CWOLA, TRANSFER], "sources": SOURCES}
+
+
+def test_a_study_without_sources(made):
+    samples, asked = prepared(made)
+    assert asked == [(ID10, 300, 0), (QCD, 600, 0)]
+    assert list(samples.targets) == ["ID10"]
+    assert (samples.sources, samples.source_background) == ({}, None)
+
+
+def test_sources_that_no_arm_learns_from_are_not_made(made):
+    samples, asked = prepared(made, sources=SOURCES)
+    assert asked == [(ID10, 300, 0), (QCD, 600, 0)]
+    assert (samples.sources, samples.source_background) == ({}, None)
+
+
+def test_sources(made):
+    samples, asked = prepared(made, **LEARNING)
+    assert asked == [
+        (ID10, 300, 0),
+        (QCD, 600, 0),
+        ("hidden valley ID5", 200, 0),
+        ("hidden valley DD5", 200, 0),
+        (QCD, 300, 600),
+    ]
+    assert samples.source_names("ID10") == list(samples.sources) == ["ID5", "DD5"]
+
+
+def test_no_background_event_is_in_both_samples(made):
+    """That of the sources lies behind that of the study, in shards of the same sample."""
+    samples, _ = prepared(made, **LEARNING)
+    ours, theirs = samples.background, samples.source_background
+    assert ours.folder == theirs.folder
+    assert set(ours.shards) & set(theirs.shards) == set()
+    folders = [represent(sample, SEEN, VALLEY, silent) for sample in (ours, theirs)]
+    assert len(set(folders)) == 2
+    events = [np.load(folder / f"{r}.npy") for folder in folders for r in REGIONS]
+    tags = [{x.tobytes() for x in part} for part in events]
+    assert (tags[0] | tags[1]) & (tags[2] | tags[3]) == set()
+
+
+def test_another_background_is_a_sample_of_its_own(made):
+    other = {"process": "qcd", "events": 300, "parameters": {"mass_min": 4000.0}}
+    samples, asked = prepared(made, **LEARNING | {"sources": SOURCES | {"background": other}})
+    assert asked[-1] == (QCD, 300, 0)
+    assert samples.source_background.folder != samples.background.folder
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"lambda_d": 10.0, "decay": "ID"}, {"lambda_d": 10}, {"decay": "ID"}, {}],
+    ids=["both", "scale", "decay", "defaults"],
+)
+def test_a_target_is_never_among_its_own_sources(parameters, made):
+    """Also if its parameters are partly the process's own; the other thirteen points are."""
+    samples, asked = prepared(
+        made,
+        **LEARNING | {"signal": signal(**parameters), "sources": SOURCES | {"points": "others"}},
+    )
+    assert list(samples.targets) == ["ID10"]
+    assert [name for name, _, _ in asked].count(ID10) == 1
+    assert sorted(samples.source_names("ID10")) == sorted(set(VALLEY.points) - {"ID10"})
+
+
+def test_a_target_that_is_listed_is_left_out(made):
+    points = {"points": ["ID5", "ID10", "DD1"]}
+    samples, _ = prepared(made, **LEARNING | {"sources": SOURCES | points})
+    assert list(samples.sources) == ["ID5", "DD1"]
+
+
+def test_targets(made):
+    """Each is learnt from the others; parameters besides those of the point are kept."""
+    samples, asked = prepared(
+        made,
+        **LEARNING
+        | {
+            "targets": ["ID5", "DD10"],
+            "signal": signal(multiparton="off"),
+            "sources": SOURCES | {"points": ["ID5", "DD10", "ID1"]},
+        },
+    )
+    assert list(samples.targets) == ["ID5", "DD10"]
+    assert samples.source_names("ID5") == ["DD10", "ID1"]
+    assert samples.source_names("DD10") == ["ID5", "ID1"]
+    settings = {recipe.process.name: recipe.process.settings for recipe, n, _ in made if n == 300}
+    assert all("PartonLevel:MPI = off" in settings[f"hidden valley {n}"] for n in ("ID5", "DD10"))
+    assert [name for name, _, _ in asked].count("hidden valley ID5") == 2
+
+
+def test_another_point_than_those_with_names(made):
+    samples, _ = prepared(made, **LEARNING | {"signal": signal(lambda_d=7.0, decay="DD")})
+    assert list(samples.targets) == ["hidden valley DD7"]
+    assert samples.source_names("hidden valley DD7") == ["ID5", "DD5"]
+
+
+BAD = {
+    "benchmark": ({"benchmark": "valley"}, r"benchmark: expected one of \[.*\]; got 'valley'"),
+    "target": ({"targets": ["ID11"]}, r"targets: expected points of \['ID1', .*; got 'ID11'"),
+    "source": (
+        LEARNING | {"sources": SOURCES | {"points": ["ID5", "DD11"]}},
+        r"sources.points: expected points of \['ID1', .*; got 'DD11'",
+    ),
+    "no sources": (
+        {"arms": [CWOLA, TRANSFER]},
+        "sources: expected samples that 'transfer' learns from; got none",
+    ),
+    "no other source": (
+        LEARNING | {"sources": SOURCES | {"points": ["ID10"]}},
+        "sources.points: expected points besides ID10; got none",
+    ),
+    "no other source of one": (
+        LEARNING | {"targets": ["ID5", "DD5"], "sources": SOURCES | {"points": ["DD5"]}},
+        "sources.points: expected points besides DD5; got none",
+    ),
+    "parameter of the sources": (
+        LEARNING | {"sources": SOURCES | {"parameters": {"mass": 1}}},
+        "expected parameters of signal: .*; got mass",
+    ),
+    "background of the sources": (
+        LEARNING | {"sources": SOURCES | {"background": {"process": "z", "events": 9}}},
+        "expected a process of .*; got 'z'",
+    ),
+    "luminosity": ({"luminosity_fb": 1e-6}, "luminosity_fb: expected background events"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_studies(changes, message, made):
+    """Said before anything is made."""
+    with pytest.raises(ValueError, match=message):
+        prepare(study(**changes), store=None, workers=1, report=silent)
+    assert made == []
+
+
+FEW = {  # what a study asks for, the key of too small a sample, about how many events it needs
+    "background": ({"luminosity_fb": 5}, "background", 741),
+    "held out": ({"held_out": {"signal": 50, "background": 600}}, "background", 668),
+    "signal": ({"grid": {"s_over_sqrt_b": [20]}}, "signal", 215),
+    "supervised": (
+        {"arms": [CWOLA.model_copy(update={"label": "supervised", "supervised_events": 200})]},
+        "signal",
+        250,
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "key", "needed"), FEW.values(), ids=FEW.keys())
+def test_a_sample_that_is_too_small_says_what_makes_it(changes, key, needed, made):
+    """The command makes enough: with what it says the study goes on."""
+    with pytest.raises(ValueError, match=rf"{key}.events: expected {needed} events") as caught:
+        prepared(made, **changes)
+    request = getattr(STUDY, key).model_dump()
+    assert f"from {request['events']} generated" in str(caught.value)
+    words = str(caught.value).split(f"--set {key}.events=")[1]
+    request["events"] = int(words.split()[0])
+    prepared(made, **changes | {key: request})
+
+
+# Represented events
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    return fabricated.sample(tmp_path_factory.mktemp("one") / "sample", 300, width=0.3)
+
+
+@pytest.fixture(scope="module")
+def folder(sample):
+    return represent(sample, SEEN, VALLEY, silent)
+
+
+def test_represented_events(sample, folder):
+    counts = {row.cut: row.count for row in sample.cutflow}
+    for name in REGIONS:
+        x = np.load(folder / f"{name}.npy")
+        assert x.shape == (counts[name], 2, 8, 8)
+        assert x.dtype == np.float32
+        assert np.all(x.sum((1, 2, 3)) > 0)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["sideband.npy", "signal_region.npy"]
+
+
+def test_represented_events_are_those_of_the_region(sample, folder):
+    parts = list(sample.batches())
+    mass = [np.asarray(part.m_jj) for part in parts]
+    expected = [
+        SEEN(part.jets[(m >= 4700) & (m < 5500)]) for part, m in zip(parts, mass, strict=True)
+    ]
+    x = np.load(folder / "signal_region.npy")
+    assert np.array_equal(x, np.concatenate(expected))
+
+
+def test_represented_events_are_kept(sample, folder, monkeypatch):
+    monkeypatch.setattr(JetImages, "__call__", None)
+    assert represent(sample, SEEN, VALLEY, silent) == folder
+
+
+def test_more_shards_are_represented_anew(sample, folder):
+    fewer = replace(sample, shards=sample.shards[:1], records=sample.records[:1])
+    behind = replace(sample, shards=sample.shards[1:], records=sample.records[1:])
+    folders = [represent(part, SEEN, VALLEY, silent) for part in (fewer, behind)]
+    assert len({folder, *folders}) == 3
+    for region in REGIONS:
+        parts = [np.load(place / f"{region}.npy") for place in folders]
+        assert np.array_equal(np.concatenate(parts), np.load(folder / f"{region}.npy"))
+
+
+@pytest.fixture
+def full_disk():
+    """No file of this process may be larger than 20 kB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, request):
+    sample = fabricated.sample(tmp_path / "sample", 600)
+    request.getfixturevalue("full_disk")
+    with pytest.raises(OSError, match="File too large"):
+        represent(sample, SEEN, VALLEY, silent)
+    assert list((tmp_path / "sample" / f"{SEEN.name}-2").iterdir()) == []
+    with pytest.raises(OSError, match="File too large"):
+        write_json(tmp_path / "x.json", ["text"] * 10_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["sample"]
+
+
+def test_masses_that_round_into_a_region(tmp_path):
+    """A cutflow is counted before m_jj is rounded; its counts may differ from those on disk."""
+    sample = fabricated.sample(tmp_path / "sample", 100)
+    flow = [[cut, count + (cut == "sideband")] for cut, count in sample.records[0]["cutflow"]]
+    moved = replace(sample, records=(sample.records[0] | {"cutflow": flow}, sample.records[1]))
+    folder = represent(moved, SEEN, VALLEY, silent)
+    for name in REGIONS:
+        x = np.load(folder / f"{name}.npy")
+        assert np.all(x.sum((1, 2, 3)) > 0)
+
+
+def test_recipes_of_a_benchmark():
+    made = recipe(VALLEY, STUDY.background, seed=7)
+    assert (made.process, made.seed) == (VALLEY.process("qcd", {}), 7)
+    parts = (VALLEY.detector, VALLEY.jets, VALLEY.selection)
+    assert (made.detector, made.jets, made.selection) == parts
