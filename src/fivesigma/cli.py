@@ -156,7 +156,11 @@ def _study(
     page = write_report(out)
     for sentence in _sentences(results):
         typer.echo(sentence)
+    for failure in done.failures:
+        sys.stderr.write(f"fivesigma: {failure['task']}: {failure['error']}\n")
     typer.echo(f"report: {page.resolve()}")
+    if done.failures:
+        raise typer.Exit(1)
 
 
 def _sentences(results: Path) -> list[str]:
