@@ -102,7 +102,7 @@ class Plan:
         return Pretraining(source, self.store / "networks" / f"{source.hash}.pt", title)
 
     def _folder(self, sample: Sample, representation: Representation) -> Path:
-        key = (sample.folder, sample.first, representation.name)
+        key = (sample.shards[0], len(sample.shards), representation.name)
         if key not in self._folders:
             benchmark = self.samples.benchmark
             self._folders[key] = represent(sample, representation, benchmark, self.report)
