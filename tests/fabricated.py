@@ -48,6 +48,11 @@ STUDY = Study.model_validate(
 )
 
 
+def arm(base=CWOLA, **changes):
+    """An arm with other values."""
+    return Arm.model_validate(base.model_dump() | changes)
+
+
 def study(**changes):
     """The study with other values."""
     return Study.model_validate(STUDY.model_dump() | changes)

@@ -2,14 +2,9 @@
 
 import numpy as np
 import pytest
-from fabricated import CLOUDS, CWOLA, study
+from fabricated import CLOUDS, arm, study
 
-from fivesigma.configuration import Arm
 from fivesigma.strategies import STRATEGIES, Fitted
-
-
-def arm(**changes):
-    return Arm.model_validate(CWOLA.model_dump() | changes)
 
 
 class Spy:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fabricated import CWOLA, IMAGES, SOURCES, SUPERVISED, TRAINING, TRANSFER, study
+from fabricated import CWOLA, IMAGES, SOURCES, SUPERVISED, TRAINING, TRANSFER, arm, study
 from scipy.stats import norm
 
-from fivesigma.configuration import Arm
 from fivesigma.statistics import asimov
 from fivesigma.tasks import Task, Training, evaluate
 
@@ -25,10 +24,6 @@ TASK = Task(
     pools=(Path("/store/aaaa/images-8"), Path("/store/bbbb/images-8")),
 )
 GRID = {"n_background": 10_000, "strengths": (5.0,), "eps_b": (0.1, 0.01)}
-
-
-def arm(**changes):
-    return Arm.model_validate(CWOLA.model_dump() | changes)
 
 
 OTHER = {

@@ -138,6 +138,9 @@ class Task:
         seed = int(rng.integers(2**31))
         if self.dijet and isinstance(data.x, Rows):
             dijet = Blocks(tuple(array for folder in self.dijet for array in _arrays(folder)))
+            if len(dijet) != len(data.x.array):
+                got = f"{len(dijet)} and {len(data.x.array)}"
+                raise ValueError(f"expected kinematics of the represented events; got {got}")
             data = built.contrast(data, dijet[data.x.index])
         return data, seed
 
