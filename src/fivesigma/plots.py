@@ -166,7 +166,12 @@ def _root_axes(axis: Axes, x: Array, top: float) -> None:
     axis.set(xlim=(0.75 * x[0], (1.1 if len(x) > 1 else 1.4) * x[-1] or 1), ylim=(0, 1.1 * top))
     low = (0, 1, 2) if top < 20 else (0, 2)
     axis.set_yticks([z for z in (*low, 5, 10, 20, 30, 50, 75, 100, 150, 200) if z <= top])
-    axis.set_xticks(x, [f"{a:g}" for a in x])
+    labels, end = [], -np.inf  # of strengths that are close, the first is written
+    for place, a in zip(np.sqrt(x / max(x[-1], 1e-9)), x, strict=True):
+        written = place - end > 0.1
+        labels.append(f"{a:g}" if written else "")
+        end = place if written else end
+    axis.set_xticks(x, labels)
 
 
 @rc_context(STYLE)
