@@ -138,7 +138,7 @@ def test_events_are_coupled_by_standardise_only(name):
 @both_precisions
 def test_stacked_heads_are_a_loop(name, precision):
     """Outputs and gradients, each head with events of its own."""
-    network, tolerance = new(name), 0.2 if precision == "bfloat16" else 1e-4
+    network, tolerance = new(name), 0.1 if precision == "bfloat16" else 1e-4
     heads = [noisy(network.new_head(seed), seed=seed) for seed in range(4)]
     e = torch.stack([network.tower(events(name, 10, seed=seed)).detach() for seed in range(4)])
 
@@ -148,12 +148,12 @@ def test_stacked_heads_are_a_loop(name, precision):
     with torch.autocast("cpu", torch.bfloat16, precision == "bfloat16"):
         theta, _ = stack_module_state(heads)
         z = vmap(logits)(theta, e)
-        gradients = vmap(grad(lambda theta, e: logits(theta, e).square().sum()))(theta, e)
+        gradients = vmap(grad(lambda theta, e: logits(theta, e).sigmoid().sum()))(theta, e)
         assert z.dtype == torch.float32
         for i, head in enumerate(heads):
             alone = head(e[i])
             close(z[i], alone, tolerance)
-            alone.square().sum().backward()
+            alone.sigmoid().sum().backward()
             for key, q in head.named_parameters():
                 size = q.grad.abs().max().item()
                 torch.testing.assert_close(gradients[key][i], q.grad, rtol=0, atol=tolerance * size)

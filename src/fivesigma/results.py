@@ -19,6 +19,7 @@ from . import __version__
 from .arms import build
 from .configuration import Study
 from .events import generator_version
+from .representations import JetImages
 from .samples import n_background
 from .statistics import reach
 from .store import Sample
@@ -166,9 +167,9 @@ def _average_images(run: Run) -> dict[str, dict[str, Any]]:
     averages: dict[str, dict[str, Any]] = {}
     for record in run.records:
         task = record["task"]
-        seen = build(task.arm).seen
-        kind = task.arm.representation.get("intensity", seen.name)
-        if len(seen.shape) != 3 or task.arm.representation["kind"] != "images" or kind in averages:
+        stored = build(task.arm).stored
+        kind = task.arm.representation.get("intensity", stored.name)
+        if not isinstance(stored, JetImages) or kind in averages:
             continue
         averages[kind] = {
             role: np.load(folder / f"{REGIONS[0]}.npy", mmap_mode="r")[:AVERAGED].mean(0).tolist()

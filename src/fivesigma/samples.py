@@ -1,5 +1,6 @@
 """The events of a study, made where they are missing, and represented for its arms."""
 
+import math
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -76,7 +77,8 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
             progress=lambda done, total: report(f"generate {role}", done, total, note),
         )
 
-    for request in (*targets.values(), *points.values(), study.background):
+    others = [study.sources.background] if study.sources else []
+    for request in (*targets.values(), *points.values(), study.background, *others):
         recipe(benchmark, request, seed=study.seed)  # a parameter that is wrong is said at once
     samples = Samples(
         benchmark=benchmark,
@@ -114,10 +116,12 @@ def _at(benchmark: Benchmark, name: str, request: SampleRequest, key: str) -> Sa
 
 def _name(request: SampleRequest, benchmark: Benchmark) -> str:
     """The name of the parameter point of a request, or what the process calls itself."""
-    for name, point in benchmark.points.items():
-        if point.items() <= request.parameters.items():
-            return name
-    return benchmark.process(request.process, request.parameters).name
+    made = benchmark.process(request.process, request.parameters)
+    if request.process == benchmark.signal:
+        for name, point in benchmark.points.items():
+            if benchmark.process(request.process, request.parameters | point) == made:
+                return name
+    return made.name
 
 
 def _source_points(
@@ -177,11 +181,11 @@ def _enough(study: Study, samples: Samples) -> None:
         counts = {row.cut: row.count for row in sample.cutflow}
         needed = train[role] + getattr(study.held_out, role)
         if (got := counts[REGIONS[0]]) < needed:
-            enough = round(1.05 * needed / max(got, 1) * sample.n_generated, -3)
+            enough = 1000 * math.ceil(1.05e-3 * needed / max(got, 1) * sample.n_generated)
             raise ValueError(
                 f"{role}.events: expected {needed:.0f} events in the signal region (data and held "
                 f"out); got {got} from {sample.n_generated} generated; "
-                f"about --set {role}.events={enough:.0f} makes as many ({request.process})"
+                f"about --set {role}.events={enough} makes as many ({request.process})"
             )
         if role == "background" and not counts[REGIONS[1]]:
             raise ValueError(

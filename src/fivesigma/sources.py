@@ -148,12 +148,15 @@ def load_network(path: Path, shape: tuple[int, ...]) -> nn.Module:
         ValueError: no whole file of a network, or one for events of another shape.
     """
     try:
+        with zipfile.ZipFile(path) as file:
+            if broken := file.testzip():
+                raise ValueError(f"{broken} does not match its checksum")
         content = torch.load(path, weights_only=True)
         network = NETWORKS[content["network"]](content["shape"], **content["made_as"])
         network.load_state_dict(content["state"])
-    except (OSError, RuntimeError, KeyError, TypeError, EOFError) as error:
+    except (OSError, RuntimeError, LookupError, TypeError, EOFError, ValueError) as error:
         raise _broken(path, error) from error
-    except (pickle.UnpicklingError, zipfile.BadZipFile, ValueError) as error:
+    except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise _broken(path, error) from error
     if tuple(content["shape"]) != tuple(shape):
         got = tuple(content["shape"])
