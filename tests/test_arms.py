@@ -117,7 +117,7 @@ BAD = {  # changes, what the message says
     ),
     "members": (
         {"strategy": "trees", "options": {"members": 0}},
-        "options: expected at least one member; got 0",
+        "options: expected members of at least 1; got 0",
     ),
     "text for members": ({"strategy": "trees", "options": {"members": "many"}}, "options: .*'str'"),
     "training": (

@@ -138,7 +138,7 @@ def test_events_are_coupled_by_standardise_only(name):
 @both_precisions
 def test_stacked_heads_are_a_loop(name, precision):
     """Outputs and gradients, each head with events of its own."""
-    network, tolerance = new(name), 0.1 if precision == "bfloat16" else 1e-4
+    network, tolerance = new(name), 0.2 if precision == "bfloat16" else 1e-4
     heads = [noisy(network.new_head(seed), seed=seed) for seed in range(4)]
     e = torch.stack([network.tower(events(name, 10, seed=seed)).detach() for seed in range(4)])
 

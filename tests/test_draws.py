@@ -5,21 +5,20 @@ import pytest
 from fabricated import CLOUDS, arm, study
 
 from fivesigma.strategies import STRATEGIES, Fitted
+from fivesigma.strategies.direct import Direct
 
 
-class Spy:
+class Spy(Direct):
     """A strategy that learns nothing and remembers what it was given."""
 
-    source, together = "none", "one"
-
-    def __init__(self):
-        self.forget()
+    targets, learners, tests = [], [], []
 
     def forget(self):
-        self.targets, self.learners, self.tests = [], [], []
+        for memory in (self.targets, self.learners, self.tests):
+            memory.clear()
 
     def __call__(self, _start, targets, learner):
-        self.targets += targets
+        self.targets.extend(targets)
         self.learners.append(learner)
 
         def score(i, x):
@@ -142,7 +141,8 @@ def test_contrast_has_the_kinematics_of_the_events(spy, plan):
 
 def test_augmentation_is_handed_on(spy, plan):
     """With unaligned clouds, which are what is kept."""
-    drawn(spy, plan, representation=CLOUDS, augmentation={"maps": ["rotation"], "copies": 2})
+    clouds = {"representation": CLOUDS, "network": "cloud"}
+    drawn(spy, plan, **clouds, augmentation={"maps": ["rotation"], "copies": 2})
     for data, learner in zip(spy.targets, spy.learners, strict=True):
         assert learner.augmentation.copies == 2
         assert learner.augmentation.view.shape == (2, 8, 3)

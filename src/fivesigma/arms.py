@@ -6,6 +6,7 @@ A name or a field that does not exist is an error that names the arm and the key
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .augmentations import Drawing, View, combination
@@ -14,7 +15,7 @@ from .contrast import Contrast
 from .networks import NETWORKS
 from .representations import REPRESENTATIONS, JetClouds, Representation
 from .schedule import TrainingSettings
-from .strategies import STRATEGIES, Augmentation, Strategy
+from .strategies import STRATEGIES, Augmentation, Direct, Strategy, Trees
 
 __all__ = ["Built", "build"]
 
@@ -64,11 +65,14 @@ def build(arm: Arm) -> Built:
         stored = JetClouds(particles=PARTICLES, alignment="none")
         augmentation = _augmentation(arm, seen)
     strategy = _made(arm, "options", STRATEGIES[arm.strategy], arm.options)
-    if arm.augmentation and strategy.source != "none":
+    if arm.augmentation and not isinstance(strategy, Direct):
         raise ValueError(
             f"arms: {arm.name}: augmentation: expected a strategy that trains the whole network; "
-            f"got {arm.strategy!r}, whose tower is evaluated once"
+            f"got {arm.strategy!r}"
         )
+    if not isinstance(strategy, Trees):
+        make = partial(NETWORKS[arm.network], seen.shape, seed=0)
+        _made(arm, "architecture", make, arm.architecture)
     return Built(
         strategy=strategy,
         stored=stored,
@@ -107,7 +111,8 @@ def _augmentation(arm: Arm, seen: Representation) -> Augmentation:
             f"constituents; got {seen.name!r}"
         )
     maps = _made(arm, "augmentation", combination, {"specs": arm.augmentation.maps})
-    return Augmentation(View(seen, maps), arm.augmentation.copies)
+    view = _made(arm, "augmentation", View, {"representation": seen, "augmentations": maps})
+    return Augmentation(view, arm.augmentation.copies)
 
 
 def _settings(arm: Arm, key: str) -> TrainingSettings:

@@ -94,7 +94,7 @@ class Contrast:
             return w
         if not inside.any():
             raise ValueError("expected events in the signal region; got none")
-        lower, upper = ~inside & (m < m[inside].min()), ~inside & (m > m[inside].max())
+        lower, upper = (~inside & side for side in (m < m[inside].mean(), m >= m[inside].mean()))
         if not lower.any() or not upper.any():
             got = f"{lower.sum()} and {upper.sum()}"
             raise ValueError(f"expected events in the lower and the upper sideband; got {got}")

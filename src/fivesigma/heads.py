@@ -162,6 +162,7 @@ class _Together:
     def batches(self) -> Iterator[Batch]:
         data = [self.train[h] for h in self.alive]
         steps = math.ceil(max(map(len, data)) / self.settings.batch_size)
+        steps = min(steps, *map(len, data))  # no head has a batch without an event
         parts = [
             torch.randperm(len(chosen), generator=self.generators[h]).tensor_split(steps)
             for h, chosen in zip(self.alive, data, strict=True)
@@ -229,7 +230,8 @@ class _Together:
         for theta, yes in zip(self.network.values, trained, strict=True):
             theta.requires_grad_(yes)
         weights = [theta for theta in self.network.values if theta.requires_grad]
+        optimizer = torch.optim.Adam(weights, lr=self.settings.learning_rate)
         if self.settings.anchor:
             starts = [a for a, yes in zip(self.start, trained, strict=True) if yes]
-            pull(weights, starts, strength=self.settings.anchor)
-        return torch.optim.Adam(weights, lr=self.settings.learning_rate)
+            pull(optimizer, weights, starts, strength=self.settings.anchor)
+        return optimizer

@@ -21,7 +21,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -186,20 +185,28 @@ def fit(
     return course.best()
 
 
-def pull(weights: Sequence[nn.Parameter], starts: Sequence[Tensor], *, strength: float) -> None:
-    """Add to the gradient of each weight theta that of strength |theta - theta_0|^2."""
-    for theta, theta_0 in zip(weights, starts, strict=True):
-        theta.register_hook(_Pull(theta, theta_0, strength))  # type: ignore[no-untyped-call]
+def pull(
+    optimizer: torch.optim.Optimizer,
+    weights: Sequence[nn.Parameter],
+    starts: Sequence[Tensor],
+    *,
+    strength: float,
+) -> None:
+    """Add to the gradients of the weights theta, once a step, that of strength |theta - theta_0|^2.
 
+    Args:
+        optimizer: of the weights.
+        weights: theta.
+        starts: theta_0 of each.
+        strength: lambda.
+    """
 
-@dataclass(frozen=True, eq=False)
-class _Pull:
-    theta: nn.Parameter
-    theta_0: Tensor
-    strength: float
+    def add(*_: object) -> None:
+        for theta, theta_0 in zip(weights, starts, strict=True):
+            if theta.grad is not None:
+                theta.grad.add_(theta.detach() - theta_0, alpha=2 * strength)
 
-    def __call__(self, grad: Tensor) -> Tensor:
-        return grad + 2 * self.strength * (self.theta.detach() - self.theta_0)
+    optimizer.register_step_pre_hook(add)
 
 
 class _Single:
@@ -224,7 +231,7 @@ class _Single:
         self.optimizer = torch.optim.Adam(weights, lr=settings.learning_rate)
         if settings.anchor:
             starts = [theta.detach().clone() for theta in weights]
-            pull(weights, starts, strength=settings.anchor)
+            pull(self.optimizer, weights, starts, strength=settings.anchor)
         self.trace = Trace(settings)
 
     @property

@@ -17,12 +17,14 @@ from .trees import Trees
 __all__ = [
     "STRATEGIES",
     "Augmentation",
+    "Direct",
     "Embedding",
     "Fitted",
     "Learner",
     "Source",
     "Start",
     "Strategy",
+    "Trees",
 ]
 
 STRATEGIES: dict[str, Callable[..., Strategy]] = {

@@ -80,6 +80,9 @@ class Transfer:
         network = pretrained(start)
         embedding = Embedding(network, learner.settings)
         table, rows = embedding.joint([target.x for target in targets])
+        finite = table.flatten(1).isfinite().all(dim=1)
+        if not all(finite[row].all() for row in rows):
+            raise ValueError("expected finite events to train on; got NaN or infinity")
         fitted: list[tuple[nn.Module, History]] = []
         for i in range(0, len(targets), TOGETHER):
             seeds = learner.seeds[i : i + TOGETHER]

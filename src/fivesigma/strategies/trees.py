@@ -16,6 +16,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -59,8 +60,12 @@ class Trees:
     """Events in a leaf."""
 
     def __post_init__(self) -> None:
-        if self.members < 1:
-            raise ValueError(f"expected at least one member; got {self.members}")
+        least = {"members": 1, "max_iter": 1, "max_leaf_nodes": 2, "min_samples_leaf": 1}
+        for name, n in least.items():
+            if getattr(self, name) < n:
+                raise ValueError(f"expected {name} of at least {n}; got {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"expected learning_rate > 0; got {self.learning_rate}")
 
     def __call__(self, start: Start, targets: Sequence[Dataset], learner: Learner) -> Fitted:
         """See `Strategy`; `start` is not used."""
