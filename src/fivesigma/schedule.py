@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -94,6 +94,17 @@ class History:
 
     collapsed: bool
     """Whether all held-out events have one logit within 1e-4: the network has learnt nothing."""
+
+    def summary(self) -> dict[str, Any]:
+        """What a record says of the training, JSON types only; times in s, losses in nat."""
+        return {
+            "best_epoch": self.best_epoch,
+            "epochs": len(self.train_loss),
+            "seconds": sum(self.seconds),
+            "precision": self.precision,
+            "train_loss": list(self.train_loss),
+            "validation_loss": list(self.validation_loss),
+        }
 
 
 class Trace:

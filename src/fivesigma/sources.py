@@ -110,11 +110,7 @@ def pretrain(source: Source, path: Path, *, progress: Progress = silent) -> dict
     record = {
         "hash": source.hash,
         "n_events": counts,
-        "best_epoch": history.best_epoch,
-        "epochs": len(history.train_loss),
-        "seconds": sum(history.seconds),
-        "train_loss": list(history.train_loss),
-        "validation_loss": list(history.validation_loss),
+        **history.summary(),
         "collapsed": history.collapsed,
     }
     content = {"network": source.network, "shape": tuple(shape), "made_as": made_as}

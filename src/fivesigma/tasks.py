@@ -247,16 +247,7 @@ def _counts(data: Dataset) -> dict[str, int]:
 
 
 def _learning(history: History | None) -> dict[str, Any]:
-    if history is None:
-        return {"best_epoch": None, "epochs": 0, "seconds": 0.0}
-    return {
-        "best_epoch": history.best_epoch,
-        "epochs": len(history.train_loss),
-        "seconds": sum(history.seconds),
-        "precision": history.precision,
-        "train_loss": list(history.train_loss),
-        "validation_loss": list(history.validation_loss),
-    }
+    return history.summary() if history else {"best_epoch": None, "epochs": 0, "seconds": 0.0}
 
 
 def _tell(title: str) -> Progress:

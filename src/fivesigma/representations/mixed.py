@@ -7,38 +7,25 @@ References:
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .base import Representation
+
 __all__ = ["SideBySide"]
-
-
-class Part(Protocol):
-    """A representation."""
-
-    @property
-    def name(self) -> str:
-        """All that decides it."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one event."""
-
-    def __call__(self, jets: Any) -> NDArray[np.float32]:
-        """Array (N, *shape)."""
 
 
 @dataclass(frozen=True)
 class SideBySide:
     """Several representations of an event, flat and one after the other."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Representation, ...]
     """What there is of an event, such as its images and its features."""
 
     @classmethod
-    def of(cls, *makers: Callable[..., Part]) -> "Callable[..., SideBySide]":
+    def of(cls, *makers: Callable[..., Representation]) -> "Callable[..., SideBySide]":
         """A constructor with the fields of all parts, each of which has names of its own."""
 
         def make(**fields: Any) -> SideBySide:
