@@ -159,20 +159,23 @@ def fabricated(methods=("CWoLa, linear", "CWoLa, logarithmic"), strengths=STRENG
         },
         "points": points,
         "reach": reach,
-        "reference": {
-            "label": "published (FY, 25 × 25, mean ± std of 10 trainings)",
-            "s_over_sqrt_b": x.tolist(),
-            "z_after": {
-                key: {"mean": (x**1.6 * 0.9).tolist(), "std": (0.2 * x).tolist()} for key in CUTS
-            },
-            "auc": {
+        "published": [
+            {
+                "label": "published (FY, 25 × 25, mean ± std of 10 trainings)",
                 "s_over_sqrt_b": x.tolist(),
-                "mean": (0.5 + 0.3 * x / 7).tolist(),
-                "std": [0.02] * len(x),
-            },
-            "reach": {"0.1": 2.98, "0.01": 3.73, "0.001": 4.06},
-            "source": "training_results-2.csv, original",
-        },
+                "z_after": {
+                    key: {"mean": (x**1.6 * 0.9).tolist(), "std": (0.2 * x).tolist()}
+                    for key in CUTS
+                },
+                "auc": {
+                    "s_over_sqrt_b": x.tolist(),
+                    "mean": (0.5 + 0.3 * x / 7).tolist(),
+                    "std": [0.02] * len(x),
+                },
+                "reach": {"0.1": 2.98, "0.01": 3.73, "0.001": 4.06},
+                "source": "training_results-2.csv, original",
+            }
+        ],
         "summary": [
             "CWoLa on linear images needs S/√B = 2.81 for five sigma.",
             "The supervised ceiling is below the grid.",
@@ -183,7 +186,7 @@ def fabricated(methods=("CWoLa, linear", "CWoLa, logarithmic"), strengths=STRENG
 
 def nothing():
     empty = fabricated(methods=(), repeats=0) | {"points": [], "reach": {}}
-    del empty["reference"], empty["m_jj"], empty["average_images"]
+    del empty["published"], empty["m_jj"], empty["average_images"]
     return empty
 
 
@@ -198,7 +201,7 @@ def all_collapsed():
 
 def without_reference():
     results = fabricated(methods=("CWoLa, linear",), strengths=(3.0, 0.0), repeats=2)
-    return results | {"reference": None, "average_images": {}}
+    return results | {"published": [], "average_images": {}}
 
 
 RESULTS = {

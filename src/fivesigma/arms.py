@@ -15,7 +15,7 @@ from .contrast import Contrast
 from .networks import NETWORKS
 from .representations import REPRESENTATIONS, JetClouds, Representation
 from .schedule import TrainingSettings
-from .strategies import STRATEGIES, Augmentation, Direct, Strategy, Trees
+from .strategies import STRATEGIES, Augmentation, Direct, Source, Strategy, Trees, ZeroShot
 
 __all__ = ["Built", "build"]
 
@@ -41,6 +41,8 @@ class Built:
     """How signal region and sidebands are weighed."""
     augmentation: Augmentation | None
     """What becomes of the events to train on."""
+    source: Source
+    """What the network must learn from other samples before."""
 
 
 def build(arm: Arm) -> Built:
@@ -70,6 +72,16 @@ def build(arm: Arm) -> Built:
             f"arms: {arm.name}: augmentation: expected a strategy that trains the whole network; "
             f"got {arm.strategy!r}"
         )
+    if (arm.label == "sources") != isinstance(strategy, ZeroShot):
+        raise ValueError(
+            f"arms: {arm.name}: label: expected sources for a strategy that learns nothing of the "
+            f"data, and for no other; got {arm.label!r} with {arm.strategy!r}"
+        )
+    if arm.pretrained and strategy.source == "none":
+        raise ValueError(
+            f"arms: {arm.name}: pretrained: expected a strategy that starts from a pretrained "
+            f"network; got {arm.strategy!r}"
+        )
     if not isinstance(strategy, Trees):
         make = partial(NETWORKS[arm.network], seen.shape, seed=0)
         _made(arm, "architecture", make, arm.architecture)
@@ -81,6 +93,7 @@ def build(arm: Arm) -> Built:
         pretraining=_settings(arm, "pretraining"),
         contrast=_made(arm, "contrast", Contrast, arm.contrast),
         augmentation=augmentation,
+        source="none" if arm.pretrained else strategy.source,
     )
 
 

@@ -4,13 +4,13 @@ import json
 import sys
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from . import __version__
 from .benchmarks import BENCHMARKS
-from .configuration import SampleRequest, load, parse
+from .configuration import SampleRequest, Study, load, parse
 from .progress import Display
 from .report import write_report
 from .results import save
@@ -109,9 +109,21 @@ def study(
         Path | None, typer.Option(help="Folder of the study; by default runs/NAME.")
     ] = None,
     store: Store = None,
+    missing: Annotated[
+        Literal["run", "leave"],
+        typer.Option(help="Run what is missing, or leave it and report on what is there."),
+    ] = "run",
 ) -> None:
     """Run a study, or what is missing of it, and write its report."""
-    _study(file, assignments or [], workers=workers, scheduler=scheduler, out=out, store=store)
+    wanted = load(file, assignments or [])
+    _study(
+        wanted,
+        out=out or Path("runs") / wanted.name,
+        store=store or default_folder(),
+        workers=workers,
+        scheduler=scheduler,
+        missing=missing,
+    )
 
 
 @app.command()
@@ -122,7 +134,7 @@ def demo(
 ) -> None:
     """The whole chain, small, on freshly generated collisions."""
     with as_file(files(__package__) / "templates" / "demo.yaml") as file:
-        _study(file, [], workers=workers, scheduler=None, out=out, store=store or out / "samples")
+        _study(load(file), out=out, store=store or out / "samples", workers=workers)
 
 
 @app.command()
@@ -132,24 +144,23 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder with a results.js
 
 
 def _study(
-    file: Path,
-    assignments: list[str],
+    study: Study,
     *,
+    out: Path,
+    store: Path,
     workers: int,
-    scheduler: str | None,
-    out: Path | None,
-    store: Path | None,
+    scheduler: str | None = None,
+    missing: Literal["run", "leave"] = "run",
 ) -> None:
-    study = load(file, assignments)
-    out = out or Path("runs") / study.name
     out.mkdir(parents=True, exist_ok=True)
     with Display() as display:
         done = run(
             study,
             out=out,
-            store=store or default_folder(),
+            store=store,
             workers=workers,
             scheduler=scheduler,
+            missing=missing,
             report=display,
         )
     results = save(done, out)

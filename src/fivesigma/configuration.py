@@ -50,6 +50,8 @@ class Grid(_Strict):
     """Signal strength S/sqrt(B) in the signal region, before any cut on the score."""
     repeats: Positive = 3
     """Pseudo-data sets at each strength, drawn anew each time."""
+    restarts: Positive = 1
+    """Trainings on each pseudo-data set, from different seeds."""
     eps_b: Annotated[list[Efficiency], Field(min_length=1)] = [0.1, 0.01, 0.001]
     """Background efficiencies of the cut."""
 
@@ -105,6 +107,10 @@ class Arm(_Strict):
     """Fields of `Contrast`."""
     augmentation: Augmenting | None = None
     """How events are augmented; by default they are not."""
+    luminosity: Annotated[float, Field(gt=0)] | None = None
+    """Times the study's; by default 1. S/sqrt(B) is that of the larger data."""
+    pretrained: Path | None = None
+    """File of a network to start from; by default one is learnt from the sources."""
     supervised_events: Positive | None = None
     """Signal and as many background events of a supervised training; by default as many background
     events as in the data."""
@@ -142,6 +148,8 @@ class Published(_Strict):
     """Area under the ROC curve."""
     reach: dict[str, float] = {}
     """By eps_b: S/sqrt(B) for 5 sigma after the cut."""
+    arm: str | None = None
+    """Name of the method that they are numbers of; by default of none of them."""
 
 
 class Study(_Strict):
@@ -172,14 +180,17 @@ class Study(_Strict):
     """Methods."""
     sources: Sources | None = None
     """What some strategies learn from before."""
-    published: Published | None = None
+    published: list[Published] = []
     """Numbers to draw beside ours."""
 
     @model_validator(mode="after")
-    def _names_differ(self) -> "Study":
+    def _names_fit(self) -> "Study":
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names):
             raise ValueError(f"expected arms of different names; got {names}")
+        for published in self.published:
+            if published.arm not in (None, *names):
+                raise ValueError(f"published: expected arms of {names}; got {published.arm!r}")
         return self
 
 

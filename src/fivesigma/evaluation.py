@@ -29,7 +29,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta
 
-__all__ = ["Auc", "Roc", "WorkingPoint", "auc", "roc", "sic", "thin", "working_point"]
+__all__ = [
+    *("Auc", "Roc", "WorkingPoint"),
+    *("accuracy", "auc", "roc", "sic", "thin", "working_point"),
+]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -188,6 +191,22 @@ def working_point(roc: Roc, eps_b: float) -> WorkingPoint:
         n_background_behind=actual * roc.n_background,
         threshold=float(roc.thresholds[i]),
     )
+
+
+def accuracy(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Fraction of events on the side of 1/2 that their label says, with equal weight of both.
+
+    Args:
+        scores: probabilities of label 1, shape (N,).
+        labels: 1 or 0, shape (N,).
+
+    Raises:
+        ValueError: if one of the labels is missing.
+    """
+    s, y = np.asarray(scores), np.asarray(labels) == 1
+    if not y.any() or y.all():
+        raise ValueError(f"expected events of both labels; got {y.sum()} of {len(y)} with label 1")
+    return float(np.mean(s[y] > 0.5) + np.mean(s[~y] <= 0.5)) / 2
 
 
 def sic(roc: Roc, *, min_background: int = 1) -> FloatArray:

@@ -7,7 +7,7 @@ from .arms import Built, build
 from .configuration import Arm, Study
 from .representations import REPRESENTATIONS, Representation
 from .samples import Report, Samples, n_background, represent
-from .sources import Source
+from .sources import Source, load_network
 from .store import Sample
 from .tasks import Pretraining, Task, Training
 
@@ -44,7 +44,7 @@ class Plan:
             self._pretraining(arm, target)
             for arm in self.study.arms
             for target in self.samples.targets
-            if build(arm).strategy.source != "none"
+            if build(arm).source != "none"
         ]
         found += [p.base() for p in found if p.source.meta]
         return list({pretraining.path: pretraining for pretraining in found}.values())
@@ -57,25 +57,39 @@ class Plan:
         if arm.contrast:
             kinematics = REPRESENTATIONS["dijet"]()
             dijet = (self._folder(pair[0], kinematics), self._folder(pair[1], kinematics))
-        source = built.strategy.source != "none"
         return Task(
             arm=arm,
             target=target,
             trainings=trainings,
             seed=study.seed,
-            n_background=n_background(study, samples.benchmark),
+            n_background=n_background(study, samples.benchmark, arm),
             held_out=(study.held_out.signal, study.held_out.background),
             eps_b=tuple(study.grid.eps_b),
             pools=pools,
             dijet=dijet,
-            source=self._pretraining(arm, target).path if source else None,
+            source=self._source(arm, built, target),
         )
+
+    def _source(self, arm: Arm, built: Built, target: str) -> Path | None:
+        """File of the network to start from."""
+        if arm.pretrained is None:
+            return self._pretraining(arm, target).path if built.source != "none" else None
+        try:
+            load_network(arm.pretrained, built.seen.shape)
+        except ValueError as error:
+            raise ValueError(f"arms: {arm.name}: pretrained: {error}") from error
+        return arm.pretrained
 
     def _trainings(self, arm: Arm, built: Built) -> list[tuple[Training, ...]]:
         grid = self.study.grid
         whole = tuple(grid.s_over_sqrt_b)
         each = [whole] if arm.label != "cwola" else [(s,) for s in whole]
-        trainings = [Training(r, strengths) for r in range(grid.repeats) for strengths in each]
+        trainings = [
+            Training(r, strengths, k or None)
+            for r in range(grid.repeats)
+            for strengths in each
+            for k in range(grid.restarts if arm.label != "sources" else 1)
+        ]
         if built.strategy.together == "all":
             return [tuple(trainings)]
         return [(training,) for training in trainings]
@@ -93,7 +107,7 @@ class Plan:
             regions=tuple(sources.regions),
             network=arm.network,
             architecture=tuple(sorted(arm.architecture.items())),
-            learns=built.strategy.source,
+            learns=built.source,
             settings=built.pretraining,
             seed=self.study.seed,
             meta=getattr(built.strategy, "meta", None),

@@ -4,8 +4,6 @@ It holds every number that a report prints, traceable to configuration, samples 
 """
 
 import datetime as dt
-import hashlib
-import json
 import math
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +16,7 @@ import yaml
 from . import __version__
 from .arms import build
 from .configuration import Study
+from .digest import digest
 from .events import generator_version
 from .representations import JetImages
 from .samples import n_background
@@ -53,7 +52,7 @@ def assemble(run: Run) -> dict[str, Any]:
         "title": study.title,
         "benchmark": study.benchmark,
         "config": config,
-        "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16],
+        "config_hash": digest(config),
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "versions": _versions(),
         "luminosity_fb": study.luminosity_fb or benchmark.luminosity_fb,
@@ -70,7 +69,7 @@ def assemble(run: Run) -> dict[str, Any]:
         "pretraining": list(run.pretraining),
         "failures": list(run.failures),
         "reach": reaches,
-        "reference": study.published.model_dump(exclude_none=True) if study.published else None,
+        "published": [numbers.model_dump(exclude_none=True) for numbers in study.published],
         "summary": _summary(study, points, reaches),
     }
 

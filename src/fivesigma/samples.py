@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .arms import build
 from .benchmarks import BENCHMARKS, Benchmark
-from .configuration import SampleRequest, Study
+from .configuration import Arm, SampleRequest, Study
 from .representations import Representation
 from .sample import Sample
 from .store import Recipe, make, missing
@@ -57,10 +57,10 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
             f"benchmark: expected one of {sorted(BENCHMARKS)}; got {study.benchmark!r}"
         )
     benchmark = BENCHMARKS[study.benchmark]
-    if n_background(study, benchmark) < 1:
+    if min(n_background(study, benchmark, arm) for arm in study.arms) < 1:
         raise ValueError(
             "luminosity_fb: expected background events in the signal region; got none at "
-            f"{study.luminosity_fb:g} /fb"
+            f"{study.luminosity_fb or benchmark.luminosity_fb:g} /fb"
         )
     targets = _targets(study, benchmark)
     points = _source_points(study, benchmark, list(targets))
@@ -127,7 +127,7 @@ def _name(request: SampleRequest, benchmark: Benchmark) -> str:
 def _source_points(
     study: Study, benchmark: Benchmark, targets: list[str]
 ) -> dict[str, SampleRequest]:
-    learning = [arm.name for arm in study.arms if build(arm).strategy.source != "none"]
+    learning = [arm.name for arm in study.arms if build(arm).source != "none"]
     if study.sources is None:
         if learning:
             raise ValueError(
@@ -155,7 +155,7 @@ def _source_points(
 def _source_background(
     study: Study, benchmark: Benchmark, sample: Callable[..., Sample]
 ) -> Sample | None:
-    if study.sources is None or all(build(a).strategy.source == "none" for a in study.arms):
+    if study.sources is None or all(build(a).source == "none" for a in study.arms):
         return None
     request = study.sources.background
     one, other = (recipe(benchmark, r, seed=study.seed) for r in (request, study.background))
@@ -169,12 +169,13 @@ def recipe(benchmark: Benchmark, request: SampleRequest, *, seed: int) -> Recipe
 
 
 def _enough(study: Study, samples: Samples) -> None:
-    b = n_background(study, samples.benchmark)
+    b = max(n_background(study, samples.benchmark, arm) for arm in study.arms)
     s = max(study.grid.s_over_sqrt_b) * b**0.5
     train = {"signal": s, "background": b}
     for arm in study.arms:
         if arm.label == "supervised":
-            train = {role: max(n, arm.supervised_events or b) for role, n in train.items()}
+            n_each = arm.supervised_events or n_background(study, samples.benchmark, arm)
+            train = {role: max(n, n_each) for role, n in train.items()}
     every = [("background", study.background, samples.background)]
     every += [("signal", study.signal, sample) for sample in samples.targets.values()]
     for role, request, sample in every:
@@ -194,10 +195,11 @@ def _enough(study: Study, samples: Samples) -> None:
             )
 
 
-def n_background(study: Study, benchmark: Benchmark) -> int:
-    """Background events in the signal region at the study's luminosity."""
+def n_background(study: Study, benchmark: Benchmark, arm: Arm | None = None) -> int:
+    """Background events in the signal region at the luminosity of a study, or of an arm."""
     luminosity = study.luminosity_fb or benchmark.luminosity_fb
-    return round(luminosity * benchmark.background_cross_section_fb)
+    times = (arm and arm.luminosity) or 1
+    return round(times * luminosity * benchmark.background_cross_section_fb)
 
 
 def represent(

@@ -6,8 +6,6 @@ renamed, and tells what it is.
 """
 
 import dataclasses
-import hashlib
-import json
 import os
 import pickle
 import zipfile
@@ -21,6 +19,7 @@ from torch import nn
 
 from . import __version__
 from .datasets import Dataset
+from .digest import digest
 from .losses import Categorical, CrossEntropy, Loss
 from .networks import NETWORKS
 from .rows import Blocks, Rows
@@ -56,12 +55,11 @@ class Source:
 
     @property
     def hash(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields."""
+        """Digest of all fields."""
         made_of = dataclasses.asdict(self) | {"version": __version__}
         made_of["signals"] = ["/".join(path.parts[-2:]) for path in self.signals]
         made_of["background"] = "/".join(self.background.parts[-2:])
-        text = json.dumps(made_of, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return digest(made_of)
 
     @property
     def base(self) -> "Source":

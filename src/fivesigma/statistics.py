@@ -35,7 +35,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Reach", "asimov", "reach", "significance_after"]
+__all__ = ["Components", "Reach", "asimov", "components", "reach", "significance_after"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Number = TypeVar("Number", float, NDArray[Any])
@@ -156,6 +156,43 @@ def reach(
     elif value == grid[0]:
         limit = "upper"
     return Reach(float(value), float(low), float(high), limit, (float(grid[0]), float(grid[-1])))
+
+
+@dataclass(frozen=True)
+class Components:
+    """Standard deviations of repeated measurements of repeated data sets, in their unit."""
+
+    mean: float
+    """Mean over data sets."""
+
+    between: float
+    """Between the true means of data sets: 0 if they differ no more than repetition explains."""
+
+    within: float
+    """Between repetitions on one data set."""
+
+
+def components(values: Sequence[ArrayLike]) -> Components:
+    """Components of variance: what differs between data sets, and what on one of them.
+
+    With n repetitions x_dr of each data set d, within^2 is the mean of the variances s_d^2, and
+    between^2 = Var(mean_d) - within^2 / n, both unbiased.
+
+    Args:
+        values: measurements x_dr, one array of shape (n_d,) for each data set; n is the harmonic
+            mean of n_d.
+
+    Raises:
+        ValueError: if there are fewer than two data sets, or two measurements of one.
+    """
+    x = [np.asarray(v, dtype=np.float64) for v in values]
+    if len(x) < 2 or min(map(len, x)) < 2:
+        got = [len(v) for v in x]
+        raise ValueError(f"expected two data sets with two measurements each or more; got {got}")
+    means = np.array([v.mean() for v in x])
+    within2 = float(np.mean([v.var(ddof=1) for v in x]))
+    between2 = means.var(ddof=1) - within2 * np.mean([1 / len(v) for v in x])
+    return Components(float(means.mean()), math.sqrt(max(0.0, between2)), math.sqrt(within2))
 
 
 def _finite(value: FloatArray, valid: NDArray[np.bool_], *, name: str) -> None:

@@ -28,6 +28,7 @@ import awkward as ak
 import pyarrow.parquet as pq
 
 from .detector import Detector, NoDetector, respond
+from .digest import digest
 from .events import Process, generate, generator_version
 from .jets import JetDefinition, cluster
 from .sample import Sample, number
@@ -64,12 +65,11 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """16 hex digits of the SHA-256 of all fields, the generator version and the file format."""
+        """Digest of all fields, the generator version and the file format."""
         made_of = dataclasses.asdict(self) | {"generator": generator_version(), "format": FORMAT}
         if self.process.lhe is not None:
             made_of["process"]["lhe"] = hashlib.sha256(self.process.lhe.read_bytes()).hexdigest()
-        text = json.dumps(made_of, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return digest(made_of)
 
 
 def default_folder() -> Path:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
@@ -61,6 +61,7 @@ def run(
     store: Path,
     workers: int = 0,
     scheduler: str | None = None,
+    missing: Literal["run", "leave"] = "run",
     report: Report,
 ) -> Run:
     """Do what is missing of a study.
@@ -71,6 +72,7 @@ def run(
         store: Folder of the samples and of the pretrained networks.
         workers: Processes for generation and training; 0 for one per core.
         scheduler: Address of a Dask scheduler; None for a local cluster.
+        missing: Whether tasks without a record are run, or left and told of among the failures.
         report: Told about progress.
 
     Raises:
@@ -83,12 +85,7 @@ def run(
     plan = Plan(study, samples, store, report)
     tasks, pretraining = plan.tasks(), plan.pretraining()
     crew = Crew(out / "records", workers, scheduler, report)
-    needed = {task.source for task in tasks if crew.record(task) is None}
-    needed |= {p.base().path for p in pretraining if p.source.meta and p.path in needed}
-    first = [p for p in pretraining if p.path in needed]
-    failures = crew.do("pretrain", [p for p in first if not p.source.meta], again=_lost)
-    failures += crew.do("meta-train", [p for p in first if p.source.meta], again=_lost)
-    failures += crew.do("train", tasks)
+    failures = _do(crew, tasks, pretraining) if missing == "run" else _left(crew, tasks)
     done = [{"task": task, **record} for task in tasks if (record := crew.record(task))]
     if not done:
         raise ValueError(f"{failures[0]['task']}: {failures[0]['error']}")
@@ -96,9 +93,27 @@ def run(
     return Run(study, samples, tuple(done), tuple(learnt), tuple(failures))
 
 
+def _do(
+    crew: "Crew", tasks: Sequence[Task], pretraining: Sequence[Pretraining]
+) -> list[dict[str, str]]:
+    """Do what is missing; returns what failed."""
+    needed = {task.source for task in tasks if crew.record(task) is None}
+    needed |= {p.base().path for p in pretraining if p.source.meta and p.path in needed}
+    first = [p for p in pretraining if p.path in needed]
+    failures = crew.do("pretrain", [p for p in first if not p.source.meta], again=_lost)
+    failures += crew.do("meta-train", [p for p in first if p.source.meta], again=_lost)
+    return failures + crew.do("train", tasks)
+
+
 def _lost(task: Pretraining | Task) -> bool:
     """Whether the file of a pretrained network is not there, though its record may be."""
     return isinstance(task, Pretraining) and not task.path.exists()
+
+
+def _left(crew: "Crew", tasks: Sequence[Task]) -> list[dict[str, str]]:
+    """What is not done yet."""
+    n = sum(crew.record(task) is None for task in tasks)
+    return [{"task": f"{n} of {len(tasks)} tasks", "error": "not run yet"}] * (n > 0)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ strengths and arms.
 
 import dataclasses
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,8 @@ from . import __version__
 from .arms import Built, build
 from .configuration import Arm
 from .datasets import Dataset
-from .evaluation import auc, roc, thin, working_point
+from .digest import DIGITS, digest
+from .evaluation import accuracy, auc, roc, thin, working_point
 from .mixtures import Mixture, Pool, mix, pure
 from .networks import NETWORKS
 from .rows import Blocks, Rows
@@ -44,6 +44,8 @@ class Training:
     strengths: tuple[float, ...]
     """Signal strengths S/sqrt(B): one for a data set with signal in it, all of the grid where what
     is learnt does not depend on it."""
+    restart: int | None = None
+    """Which further training on the same data, from another seed; None for the first."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,16 @@ class Task:
 
     @property
     def hash(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields."""
+        """Digest of all fields."""
         made_of = dataclasses.asdict(self) | {"arm": self.arm.model_dump(), "version": __version__}
         for name in ("pools", "dijet"):
             paths = getattr(self, name) or ()
             made_of[name] = ["/".join(path.parts[-2:]) for path in paths]
-        made_of["source"] = self.source and self.source.stem
-        text = json.dumps(made_of, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        if self.arm.pretrained and self.source:
+            made_of["source"] = hashlib.sha256(self.source.read_bytes()).hexdigest()[:DIGITS]
+        else:
+            made_of["source"] = self.source and self.source.stem
+        return digest(made_of)
 
     @property
     def title(self) -> str:
@@ -88,8 +92,9 @@ class Task:
         first, n = self.trainings[0], len(self.trainings)
         if n > 1:
             return f"{self.arm.name}, {self.target}, {n} data sets"
-        strength = f"S/sqrt(B) = {first.strengths[0]:g}"
-        return f"{self.arm.name}, {self.target}, {strength}, repeat {first.repeat}"
+        where = f"S/sqrt(B) = {first.strengths[0]:g}, repeat {first.repeat}"
+        again = f", restart {first.restart}" if first.restart else ""
+        return f"{self.arm.name}, {self.target}, {where}{again}"
 
     def run(self) -> dict[str, Any]:
         """The record of the task."""
@@ -108,10 +113,22 @@ class Task:
         trainings = []
         for i, training in enumerate(self.trainings):
             tests = (pool.signal_region for pool in splits[training.repeat][0])
-            measured = self._evaluate(training, *(fitted.score(i, x) for x in tests))
+            scores, truth = _joined(*(fitted.score(i, x) for x in tests))
+            measured = self._evaluate(training, scores, truth)
             history = fitted.histories[i]
+            if history:
+                seen = fitted.score(i, data[i].x)
+                measured |= {
+                    "accuracy": accuracy(seen, data[i].y),
+                    "true_accuracy": accuracy(scores, truth),
+                }
             collapsed = measured["collapsed"] or bool(history and history.collapsed)
-            what = {"repeat": training.repeat, "seed": seeds[i], "n_train": _counts(data[i])}
+            what = {
+                "repeat": training.repeat,
+                "restart": training.restart or 0,
+                "seed": seeds[i],
+                "n_train": _counts(data[i]),
+            }
             trainings.append(what | measured | _learning(history) | {"collapsed": collapsed})
         return {"hash": self.hash, "trainings": trainings}
 
@@ -135,7 +152,7 @@ class Task:
             data = pure(signal, background, self.arm.supervised_events or B, rng=rng)
         else:
             data = mix(signal, background, Mixture.from_significance(strength, B), rng=rng)
-        seed = int(rng.integers(2**31))
+        seed = int(rng.integers(2**31, size=1 + (training.restart or 0))[-1])
         if self.dijet and isinstance(data.x, Rows):
             dijet = Blocks(tuple(array for folder in self.dijet for array in _arrays(folder)))
             if len(dijet) != len(data.x.array):
@@ -152,10 +169,8 @@ class Task:
         return lambda seed: make(seed=seed)
 
     def _evaluate(
-        self, training: Training, signal: NDArray[Any], background: NDArray[Any]
+        self, training: Training, scores: NDArray[Any], truth: NDArray[Any]
     ) -> dict[str, Any]:
-        scores = np.concatenate([signal, background])
-        truth = np.repeat([1, 0], [len(signal), len(background)])
         return evaluate(
             scores,
             truth,
@@ -235,6 +250,13 @@ def evaluate(
         "roc": {"eps_b": short.eps_b.tolist(), "eps_s": short.eps_s.tolist()},
         "points": points,
     }
+
+
+def _joined(
+    signal: NDArray[Any], background: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Scores of the test events, and their truth."""
+    return np.concatenate([signal, background]), np.repeat([1, 0], [len(signal), len(background)])
 
 
 def _arrays(folder: Path) -> list[NDArray[np.float32]]:

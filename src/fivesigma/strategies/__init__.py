@@ -25,6 +25,7 @@ __all__ = [
     "Start",
     "Strategy",
     "Trees",
+    "ZeroShot",
 ]
 
 STRATEGIES: dict[str, Callable[..., Strategy]] = {

@@ -24,7 +24,7 @@ from ..datasets import Dataset
 from ..losses import CrossEntropy
 from ..prediction import predict
 from ..schedule import History
-from ..training import fit
+from ..training import checked, fit
 
 __all__ = ["Direct"]
 
@@ -48,7 +48,9 @@ class Direct:
         ]
         networks, histories = zip(*fitted, strict=True)
         seen = learner.augmentation.seen if learner.augmentation else lambda x: x
-        return Fitted(lambda i, x: predict(networks[i], seen(x)), histories)
+        precision = learner.settings.precision
+        score = lambda i, x: predict(networks[i], seen(x), precision=precision)  # noqa: E731
+        return Fitted(score, histories)
 
 
 def _fit(
@@ -57,7 +59,7 @@ def _fit(
     rng = np.random.default_rng(seed)
     train, validation = target.split(1 - learner.settings.validation_fraction, rng=rng)
     if augmentation := learner.augmentation:
-        train = augmentation.of_training(train, seed=seed)
+        train = augmentation.of_training(checked(train, at_least=2, name="to train on"), seed=seed)
         validation = augmentation.of_others(validation)
     return fit(
         network,

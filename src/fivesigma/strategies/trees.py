@@ -81,6 +81,7 @@ class Trees:
     ) -> list[HistGradientBoostingClassifier]:
         data = checked(target, at_least=10, name="to train on")
         x, settings = _flat(data.x), learner.settings
+        weight = data.weight if np.ptp(data.weight) else None  # ten times as fast without
         ensemble = []
         for m, member_seed in enumerate(np.random.SeedSequence(seed).generate_state(self.members)):
             member = HistGradientBoostingClassifier(
@@ -93,7 +94,7 @@ class Trees:
                 n_iter_no_change=settings.patience,
                 random_state=int(member_seed),
             )
-            ensemble.append(member.fit(x, data.y == 1, sample_weight=data.weight))
+            ensemble.append(member.fit(x, data.y == 1, sample_weight=weight))
             losses = -member.train_score_[-1], -member.validation_score_[-1]
             learner.progress(m + 1, self.members, *losses)
         return ensemble

@@ -1,0 +1,25 @@
+"""The figures of a study: one function a figure, from the records of results.json.
+
+Each takes the content of results.json, even without trainings, and opens no window.
+"""
+
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
+from .events import average_images, mass_spectrum
+from .strengths import auc, significance
+from .trainings import accuracy, learning_curves, roc_curves
+from ..series import Results
+
+__all__ = ["FIGURES"]
+
+FIGURES: dict[str, Callable[[Results], Figure]] = {
+    "significance": significance,
+    "auc": auc,
+    "roc_curves": roc_curves,
+    "learning_curves": learning_curves,
+    "accuracy": accuracy,
+    "mass_spectrum": mass_spectrum,
+    "average_images": average_images,
+}

@@ -1,0 +1,130 @@
+"""The tables of a report, and its numbers as text."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .series import Results, Series, at_cut, cuts, number, series, spread
+from .statistics import components
+
+__all__ = ["Row", "decimal", "make_tables", "measured", "percent", "reach_lines"]
+
+Row = dict[str, Any]
+
+
+def make_tables(results: Results) -> dict[str, list[Row]]:
+    """The tables of the report by name, rows of plain numbers with units in the keys.
+
+    `reach`, `working_points` (median, low and high over repeats), `trainings` (one row a training
+    and working point), `spread` (between data sets and between seeds) and `cutflow`.
+    """
+    return {
+        "reach": [
+            {"method": method, "eps_b": float(key), **entry}
+            for method, row in (results.get("reach") or {}).items()
+            for key, entry in row.items()
+        ],
+        "working_points": [row for one in series(results) for row in _working_points(results, one)],
+        "trainings": [
+            {k: v for k, v in point.items() if not isinstance(v, (dict, list))}
+            | {"eps_b_measured": cut.get("eps_b"), **cut, "eps_b": float(key)}
+            for point in results["points"]
+            for key, cut in point["eps_b"].items()
+        ],
+        "spread": [row for one in series(results) for row in _spread(results, one)],
+        "cutflow": [
+            {"sample": name, **line}
+            for name, sample in results["samples"].items()
+            for line in sample["cutflow"]
+        ],
+    }
+
+
+def _working_points(results: Results, one: Series) -> list[Row]:
+    rows = []
+    for key in cuts(results):
+        for strength, group in one.by_strength().items():
+            row = {"method": one.name, "s_over_sqrt_b": strength, "eps_b": float(key)}
+            row |= {"trainings": len(group), "collapsed": sum(p["collapsed"] for p in group)}
+            values = {name: [at_cut(p, key, name) for p in group] for name in ("eps_s", "z_after")}
+            for name, x in (("auc", [number(p["auc"]) for p in group]), *values.items()):
+                s = spread(x)
+                row |= {f"{name}_median": s.median, f"{name}_low": s.low, f"{name}_high": s.high}
+            for name in ("z_before", "n_background_behind"):
+                row[name] = spread([at_cut(p, key, name) for p in group]).median
+            rows.append(row)
+    return rows
+
+
+def _spread(results: Results, one: Series) -> list[Row]:
+    """Rows where data sets were trained on more than once."""
+    rows = []
+    for key in cuts(results):
+        for strength, group in one.by_strength().items():
+            repeats = sorted({point["repeat"] for point in group})
+            sets = [[p for p in group if p["repeat"] == repeat] for repeat in repeats]
+            z = [[at_cut(p, key, "z_after") for p in trainings] for trainings in sets]
+            if len(z) > 1 and min(map(len, z)) > 1:
+                found = components(z)
+                row = {"method": one.name, "s_over_sqrt_b": strength, "eps_b": float(key)}
+                row |= {"data_sets": len(z), "trainings": len(group), "z_after_mean": found.mean}
+                row |= {"z_after_between": found.between, "z_after_within": found.within}
+                rows.append(row)
+    return rows
+
+
+def reach_lines(results: Results) -> list[Row]:
+    """The reach of every method as text, and the published one."""
+    ceilings = {p["method"] for p in results["points"] if p["label"] == "supervised"}
+    rows = dict(results.get("reach") or {})
+    for published in results.get("published") or []:
+        ceilings.add(published["label"])
+        values = published.get("reach", {}).items()
+        rows[published["label"]] = {k: {"value": x, "status": "measured"} for k, x in values}
+    return [
+        {
+            "method": method,
+            "muted": method in ceilings,
+            "cells": {key: _reach_cell(results, method, entry) for key, entry in row.items()},
+            "best": min(row, key=lambda key: _order(row[key])),
+        }
+        for method, row in rows.items()
+        if row
+    ]
+
+
+def _order(entry: Mapping[str, Any]) -> tuple[int, float]:
+    rank = {"below grid": 0, "measured": 1}.get(entry["status"], 2)
+    return rank, number(entry["value"], otherwise=0)
+
+
+def _reach_cell(results: Results, method: str, entry: Mapping[str, Any]) -> tuple[str, str]:
+    """The reach and its interval as text; a bound beyond the grid shows the end of the grid."""
+    grid = [p["s_over_sqrt_b"] for p in results["points"] if p["method"] == method] or [math.nan]
+    under, over = f"< {min(grid):g}", f"> {max(grid):g}"
+    if entry["status"] != "measured":
+        return under if entry["status"] == "below grid" else over, entry["status"]
+    if "low" not in entry:
+        return decimal(entry["value"]), ""
+    low = under if entry["low"] is None else decimal(entry["low"])
+    high = over if entry["high"] is None else decimal(entry["high"])
+    return decimal(entry["value"]), f"{low} – {high}"
+
+
+def percent(x: float | str) -> str:
+    """A fraction in percent."""
+    return f"{100 * float(x):g}\u00a0%"
+
+
+def decimal(x: object, digits: int = 2) -> str:
+    """A number with a number of digits; a dash for none."""
+    value = number(x)
+    return "–" if math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def measured(value: float, error: float | None) -> str:
+    """A value with its error, both to two digits of the error."""
+    if error is None or not error > 0:
+        return f"{value:g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:,.{digits}f} ± {error:,.{digits}f}"
