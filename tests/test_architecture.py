@@ -14,10 +14,10 @@ from fivesigma.benchmarks import BENCHMARKS
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
-    "digest", "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets", "selection",
-    "sample", "store", "readers", "constituents", "augmentations", "representations", "rows",
-    "datasets", "mixtures", "contrast", "networks", "losses", "schedule", "prediction", "training",
-    "heads", "strategies", "evaluation", "statistics", "search", "benchmarks", "configuration",
+    "digest", "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets",
+    "selection", "sample", "store", "readers", "constituents", "augmentations", "representations",
+    "rows", "datasets", "mixtures", "contrast", "networks", "losses", "schedule", "prediction",
+    "training", "heads", "strategies", "evaluation", "statistics", "search", "benchmarks", "configuration",
     "arms", "sources", "tasks", "samples", "plan", "studies", "results", "series", "plots",
     "tables", "captions", "report", "progress", "cli",
 )  # fmt: skip

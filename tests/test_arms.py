@@ -67,7 +67,9 @@ def test_fields():
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("kind", REPRESENTATIONS)
 def test_every_pair_of_strategy_and_representation(strategy, kind):
-    built = build(arm(strategy=strategy, representation={"kind": kind}, **NETWORK[kind]))
+    label = "sources" if strategy == "zero_shot" else "cwola"
+    named = {"strategy": strategy, "label": label, "representation": {"kind": kind}}
+    built = build(arm(**named, **NETWORK[kind]))
     assert isinstance(built.strategy, STRATEGIES[strategy])
     assert built.seen == REPRESENTATIONS[kind]()
     assert all(hasattr(built, field.name) for field in fields(Built))
@@ -90,6 +92,15 @@ CLOUDS = {"representation": {"kind": "clouds"}, "network": "cloud"}
 FEATURES = {"representation": {"kind": "features"}, "network": "mlp"}
 TURN = {"augmentation": {"maps": ["rotation"]}}
 BAD = {  # changes, what the message says
+    "data not learnt from": (
+        {"strategy": "zero_shot"},
+        "label: expected sources for a strategy that learns nothing .*; got 'cwola' with 'zero_",
+    ),
+    "data learnt from": ({"label": "sources"}, "label: .*; got 'sources' with 'direct'"),
+    "pretrained": (
+        {"pretrained": "network.pt"},
+        "pretrained: expected a strategy that starts from a pretrained network; got 'direct'",
+    ),
     "strategy": (
         {"strategy": "transfr"},
         r"strategy: expected one of \['direct', .*\]; got 'transfr'",

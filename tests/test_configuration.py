@@ -130,7 +130,7 @@ def test_the_studies_of_the_package(name, path):
 
 def test_defaults(file):
     study = load(file)
-    assert (study.seed, study.luminosity_fb, study.published) == (1, None, None)
+    assert (study.seed, study.luminosity_fb, study.published) == (1, None, [])
     assert study.grid.repeats == 3
     assert study.grid.eps_b == [0.1, 0.01, 0.001]
     assert study.background.parameters == {}

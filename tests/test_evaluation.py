@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from fivesigma.evaluation import auc, roc, sic, thin, working_point
+from fivesigma.evaluation import accuracy, auc, roc, sic, thin, working_point
 
 
 @pytest.fixture
@@ -150,6 +150,15 @@ def test_working_point_is_the_fraction_above_its_threshold(rng):
     passed = scores.astype(np.float32) >= point.threshold
     assert np.count_nonzero(passed & (truth == 0)) == point.n_background_behind == 100
     assert np.mean(passed[truth == 1]) == pytest.approx(point.eps_s)
+
+
+def test_accuracy_weighs_both_labels_the_same():
+    scores, labels = [0.9, 0.2, 0.5, 0.4, 0.1, 0.8], [1, 1, 0, 0, 0, 0]
+    assert accuracy(scores, labels) == (1 / 2 + 3 / 4) / 2
+    assert accuracy(np.full(6, 0.7), labels) == 0.5
+    for missing in (0, 1):
+        with pytest.raises(ValueError, match="expected events of both labels"):
+            accuracy(scores, np.full(6, missing))
 
 
 def test_sic_is_undefined_without_background():

@@ -104,6 +104,34 @@ def test_pretraining_depends_on_what_it_should(plan):
     assert len({base, *others}) == 4
 
 
+def test_arms_at_another_luminosity(plan):
+    """A larger background, and the same S/sqrt(B) of it."""
+    arms = [CWOLA, arm(name="five times", luminosity=5.0)]
+    one, *_, five = plan(study(arms=arms)).tasks()
+    assert (one.n_background, five.n_background) == (68, 340)
+    assert one.trainings[0].strengths == (0.0,)
+    assert five.trainings[0].strengths == (5.0,)
+
+
+def test_a_network_of_ones_own(plan, tmp_path):
+    """Nothing is learnt before, and no sources are needed."""
+    ours = plan(study(**LEARNING))
+    for pretraining in ours.pretraining():
+        pretraining.run()
+    (path,) = (ours.store / "networks").iterdir()
+    own = path.rename(tmp_path / "mine.pt")
+    learning = plan(study(arms=[arm(TRANSFER, pretrained=own)]))
+    assert learning.pretraining() == []
+    (task,) = learning.tasks()
+    assert task.source == own
+    coarse = arm(TRANSFER, pretrained=own, representation={"kind": "clouds", "particles": 5})
+    with pytest.raises(ValueError, match=r"arms: transfer: pretrained: .* shape .* in .*mine"):
+        plan(study(arms=[coarse])).tasks()
+    own.write_bytes(own.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="arms: transfer: pretrained: expected a whole file"):
+        plan(study(arms=[arm(TRANSFER, pretrained=own)])).tasks()
+
+
 def test_two_targets(tmp_path):
     """Each with a network of its own, which has not seen it."""
     points = ("ID5", "ID10")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from fivesigma.plots import FIGURES
 from fivesigma.report import load_results, write_report
@@ -51,6 +52,8 @@ def training(method, label, strength, repeat, rng, *, collapsed=False):
         "seed": 100 + repeat,
         "auc": 1 / (1 + power),
         "auc_error": 0.004,
+        "accuracy": 0.5 + 0.05 / (1 + power),
+        "true_accuracy": 1 / (1 + power),
         "n_signal": round(s),
         "n_background": b,
         "n_test_signal": 20000,
@@ -373,12 +376,12 @@ def test_report_leaves_no_partial_files(full):
 def test_tables_are_the_same_as_csv_and_json(full):
     folder, _ = full
     tables = {path.stem for path in (folder / "tables").glob("*.csv")}
-    assert tables == {"reach", "working_points", "trainings", "cutflow"}
+    assert tables == {"reach", "working_points", "trainings", "spread", "cutflow"}
     for name in tables:
         rows = json.loads((folder / "tables" / f"{name}.json").read_text(encoding="utf-8"))
         with (folder / "tables" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
             lines = list(csv.DictReader(file))
-        assert len(rows) == len(lines) > 0
+        assert len(rows) == len(lines) > 0 or name == "spread"
         for row, line in zip(rows, lines, strict=True):
             assert {k: "" if v is None else str(v) for k, v in row.items()} == line
 
@@ -439,3 +442,38 @@ def test_bad_results_are_one_line(content, message, tmp_path):
         load_results(tmp_path)
     assert "\n" not in str(error.value)
     assert not (Path(tmp_path) / "report.html").exists()
+
+
+def test_spread_between_data_sets_and_seeds(tmp_path):
+    """Two data sets of means 2 and 6, each with trainings 1 above and below."""
+    results = fabricated(methods=("CWoLa, linear",), strengths=(3.0,), repeats=4)
+    own = [point for point in results["points"] if point["label"] == "cwola"]
+    for i, point in enumerate(own):
+        point |= {"repeat": i // 2, "restart": i % 2, "collapsed": False}
+        point["eps_b"]["0.01"]["z_after"] = (1.0, 3.0, 5.0, 7.0)[i]
+    write_report(save(results, tmp_path))
+    rows = json.loads((tmp_path / "tables" / "spread.json").read_text())
+    row = next(row for row in rows if row["eps_b"] == 0.01)
+    assert (row["data_sets"], row["trainings"], row["z_after_mean"]) == (2, 4, 4.0)
+    assert row["z_after_within"] == pytest.approx(2**0.5)
+    assert row["z_after_between"] == pytest.approx((8 - 2 / 2) ** 0.5)
+    assert 'id="spread"' in (tmp_path / "report.html").read_text()
+
+
+def test_published_numbers_of_a_method_have_its_colour():
+    results = fabricated(methods=("CWoLa, linear", "CWoLa, other"), strengths=(3.0, 5.0), repeats=2)
+    for point in results["points"]:
+        point["arm"] = point["method"]
+    (published,) = results["published"]
+    results["published"].append(published | {"arm": "CWoLa, other", "label": "theirs"})
+    (handles,) = ([*figure.legends[0].legend_handles] for figure in [FIGURES["auc"](results)])
+    colours = {h.get_label(): h.get_color() for h in handles if isinstance(h, Line2D)}
+    assert colours["theirs"] == colours["CWoLa, other"] != colours["CWoLa, linear"]
+
+
+def test_accuracies_are_drawn_once_for_each_training():
+    results = fabricated(methods=("CWoLa, linear",), strengths=(3.0, 5.0), repeats=3)
+    figure = FIGURES["accuracy"](results)
+    drawn = np.concatenate([c.get_offsets() for c in figure.axes[0].collections])
+    expected = {(p["accuracy"], p["true_accuracy"]) for p in results["points"]}
+    assert {tuple(xy) for xy in drawn.tolist()} == expected

@@ -26,6 +26,9 @@ def test_background_at_a_luminosity():
     assert n_background(STUDY, VALLEY) == round(0.5 * 136.13)
     everything = STUDY.model_copy(update={"luminosity_fb": None})
     assert n_background(everything, VALLEY) == VALLEY.n_background == 18922
+    double = arm(luminosity=2.0)
+    assert n_background(everything, VALLEY, double) == round(2 * 139 * 136.13)
+    assert n_background(everything, VALLEY, CWOLA) == 18922
 
 
 # What is asked for

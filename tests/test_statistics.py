@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from fivesigma.statistics import asimov, reach, significance_after
+from fivesigma.statistics import asimov, components, reach, significance_after
 
 
 @pytest.fixture
@@ -174,3 +174,26 @@ def test_reach_repeats_with_the_generator():
 def test_reach_rejects(grid, z, message, rng):
     with pytest.raises(ValueError, match=message):
         reach(grid, z, rng=rng)
+
+
+def test_components_of_drawn_data_sets(rng):
+    """2000 data sets of spread 3, five measurements of spread 2 on each."""
+    x = rng.normal(1, 3, (2000, 1)) + rng.normal(0, 2, (2000, 5))
+    found = components(x)
+    assert found.mean == pytest.approx(1, abs=4 * 3.2 / 2000**0.5)
+    assert found.between == pytest.approx(3, rel=0.07)
+    assert found.within == pytest.approx(2, rel=0.05)
+
+
+def test_components_by_hand():
+    found = components([[1.0, 3.0], [5.0, 7.0, 6.0]])
+    assert found.mean == 4
+    assert found.within == pytest.approx(1.5**0.5)
+    assert found.between == pytest.approx((8 - 1.5 * (1 / 2 + 1 / 3) / 2) ** 0.5)
+    assert components([[0.0, 2.0], [1.0, 1.0]]).between == 0
+
+
+@pytest.mark.parametrize("values", [[], [[1.0, 2.0]], [[1.0, 2.0], [3.0]]])
+def test_components_need_repetition(values):
+    with pytest.raises(ValueError, match="expected two data sets with two measurements"):
+        components(values)

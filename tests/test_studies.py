@@ -64,9 +64,10 @@ def go(monkeypatch, samples, tmp_path):
     monkeypatch.setattr(studies, "LocalCluster", IN_PROCESS)
     monkeypatch.setitem(STRATEGIES, "broken", Broken)
 
-    def of(report=silent, **changes):
+    def of(report=silent, missing="run", **changes):
         out, store = tmp_path / "out", tmp_path / "store"
-        return run(study(**changes), out=out, store=store, workers=1, report=report)
+        options = {"workers": 1, "missing": missing, "report": report}
+        return run(study(**changes), out=out, store=store, **options)
 
     return of
 
@@ -102,6 +103,19 @@ def test_a_task_that_fails_stops_no_other(go, tmp_path, monkeypatch):
     assert again.failures == ()
     assert steps[0] == ("train", 2, 4, "")
     assert kept.items() <= times(tmp_path / "out", "*.json").items()
+
+
+@pytest.mark.slow
+def test_what_is_missing_can_be_left(go, tmp_path):
+    """A report on what is there says how much is not."""
+    with pytest.raises(ValueError, match="2 of 2 tasks: not run yet"):
+        go(missing="leave", arms=[CWOLA], **ONE)
+    go(arms=[CWOLA], **ONE)
+    kept = times(tmp_path / "out", "*.json")
+    made = go(missing="leave", arms=[CWOLA, SUPERVISED], **ONE)
+    assert names(made) == ["CWoLa", "CWoLa"]
+    assert made.failures == ({"task": "1 of 3 tasks", "error": "not run yet"},)
+    assert kept == times(tmp_path / "out", "*.json")
 
 
 @pytest.mark.slow

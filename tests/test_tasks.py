@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fabricated import CWOLA, IMAGES, SOURCES, SUPERVISED, TRAINING, TRANSFER, arm, study
+from fabricated import CWOLA, IMAGES, SOURCES, STUDY, SUPERVISED, TRAINING, TRANSFER, arm, study
 from scipy.stats import norm
 
 from fivesigma.statistics import asimov
@@ -39,6 +39,8 @@ OTHER = {
     "contrast": replace(TASK, arm=arm(contrast={"sidebands": "equal"})),
     "augmentation": replace(TASK, arm=arm(augmentation={"maps": ["rotation"]})),
     "no maps": replace(TASK, arm=arm(augmentation={})),
+    "luminosity": replace(TASK, arm=arm(luminosity=2.0)),
+    "restart": replace(TASK, trainings=(Training(0, (5.0,), 1),)),
     "supervised events": replace(TASK, arm=arm(supervised_events=7)),
     "target": replace(TASK, target="ID5"),
     "repeat": replace(TASK, trainings=(Training(1, (5.0,)),)),
@@ -74,7 +76,18 @@ def test_hashes():
     assert there.hash == OTHER["source"].hash
 
 
+def test_a_network_of_ones_own_is_named_by_its_content(tmp_path):
+    """Not by where it lies."""
+    files = [tmp_path / name for name in ("a.pt", "b.pt", "c.pt")]
+    for path, content in zip(files, (b"one", b"one", b"other"), strict=True):
+        path.write_bytes(content)
+    own = arm(TRANSFER, pretrained="network.pt")
+    one, same, other = (replace(TASK, arm=own, source=path).hash for path in files)
+    assert one == same != other
+
+
 def test_titles():
+    assert OTHER["restart"].title == "CWoLa, ID10, S/sqrt(B) = 5, repeat 0, restart 1"
     assert TASK.title == "CWoLa, ID10, S/sqrt(B) = 5, repeat 0"
     assert OTHER["trainings"].title == "CWoLa, ID10, 2 data sets"
 
@@ -154,6 +167,28 @@ def test_one_training(plan):
     (pair,) = replace(task, arm=arm(name="pair")).run()["trainings"]
     assert pair["seed"] == training["seed"]
     assert pair["auc"] == training["auc"]
+
+
+@pytest.mark.slow
+def test_restarts_share_the_data_and_no_seed(plan):
+    grid = STUDY.grid.model_copy(update={"restarts": 3, "repeats": 1, "s_over_sqrt_b": [5.0]})
+    tasks = plan(study(arms=[CWOLA], grid=grid)).tasks()
+    first, *more = [task.run()["trainings"][0] for task in tasks]
+    assert [t["restart"] for t in (first, *more)] == [0, 1, 2]
+    assert {t["repeat"] for t in (first, *more)} == {0}
+    assert len({t["seed"] for t in (first, *more)}) == 3
+    assert all(t["n_train"] == first["n_train"] for t in more)
+    assert first["seed"] == replace(tasks[0]).run()["trainings"][0]["seed"]
+
+
+@pytest.mark.slow
+def test_accuracies_are_of_the_labels_and_of_the_truth(plan):
+    """A supervised training knows the truth; without a signal there is none to know."""
+    longer = arm(SUPERVISED, training=TRAINING | {"max_epochs": 30, "patience": 30})
+    ceiling, *_ = plan(study(arms=[longer])).tasks()
+    (training,) = ceiling.run()["trainings"]
+    assert training["true_accuracy"] > 0.5
+    assert training["accuracy"] > 0.5
 
 
 @pytest.mark.slow

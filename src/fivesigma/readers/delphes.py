@@ -1,0 +1,323 @@
+r"""Events of Delphes: the tree of a ROOT file, without ROOT.
+
+A jet names its constituents by references to the identities $u$ of objects, which are unique in an
+event and begin anew in the next. With the key $k = 2^{24} e + u$ of an object in event $e$, the
+object of a reference is found among the sorted keys of many events together,
+
+$$ i : \quad k_i = 2^{24} e + u_\text{reference} . $$
+
+DELPHES 3, a modular framework for fast simulation (de Favereau et al., 2014)
+https://arxiv.org/abs/1307.6346
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+
+import awkward as ak
+import numpy as np
+import uproot
+from numpy.typing import NDArray
+
+from ..jets import JetDefinition, cluster
+from ..kinematics import Columns
+from ..tracker import SPECIES, species_of
+from .base import Where, batch, check, positive, readable, twice
+
+__all__ = ["Delphes", "Jets", "energy_flow", "referenced", "resolve"]
+
+Jets = Literal["branch", "cluster"]
+Arrays: TypeAlias = dict[str, ak.Array]
+Ints: TypeAlias = NDArray[np.int64]
+
+PION = 0.13957  # [GeV]; the mass of tracks in files of Delphes before 3.5, which have none
+BITS = 24  # of an identity; ROOT has the number of a process in the others
+
+
+class Collection(NamedTuple):
+    """How Delphes writes one kind of object."""
+
+    pt: str
+    """Leaf with the transverse momentum or energy [GeV]."""
+    species: int | None
+    """Code of `SPECIES`; None if the PDG code tells."""
+
+
+FLOW = {
+    "EFlowTrack": Collection("PT", None),
+    "EFlowPhoton": Collection("ET", SPECIES["photon"]),
+    "EFlowNeutralHadron": Collection("ET", SPECIES["neutral hadron"]),
+}
+LEAVES = {"eta": "Eta", "phi": "Phi", "uid": "fUniqueID", "pdgid": "PID", "mass": "Mass"}
+OBJECT = {
+    **dict.fromkeys(("event", "uid"), np.int64),
+    **dict.fromkeys(("pt", "eta", "phi", "mass"), np.float32),
+    "species": np.int8,
+}
+OTHERS = {"Track": Collection("PT", None), "Tower": Collection("ET", SPECIES["neutral hadron"])}
+
+
+@dataclass(frozen=True)
+class Delphes:
+    """Reads the tree that Delphes writes.
+
+    Raises:
+        ValueError: A value that a field cannot have.
+    """
+
+    jets: Jets = "branch"
+    """`branch`: the jets of a branch, with the constituents to which they refer; `cluster`: all
+    energy-flow objects, clustered again."""
+    branch: str = "Jet"
+    """The branch of the jets, such as `Jet` or `FatJet`."""
+    definition: JetDefinition = JetDefinition()
+    """How energy-flow objects are clustered again."""
+    isolated: tuple[str, ...] = ("Photon", "Electron", "Muon")
+    """Branches of objects that stand alone: when clustered again, jets with one are left out."""
+    leading: int = 2
+    """Number of jets that are kept, in falling transverse momentum."""
+    chunk: int = 2000
+    """Events that are read together."""
+    tree: str = "Delphes"
+    """Name of the tree."""
+
+    def __post_init__(self) -> None:
+        if self.jets not in get_args(Jets):
+            raise ValueError(f"expected jets {' or '.join(get_args(Jets))}; got {self.jets!r}")
+        positive("leading", self.leading)
+        positive("chunk", self.chunk)
+
+    def batches(self, path: Path) -> Iterator[ak.Array]:
+        """Read a file; see `Reader.batches`. There are no labels.
+
+        Constituents of jets are energy-flow objects; where a reference is to none of them, also
+        tracks and towers. The species of a tower is that of a neutral hadron.
+
+        Raises:
+            ValueError: No ROOT file or a broken one, no such tree or branch, no events, impossible
+                momenta, a jet without constituents, or a reference to something else.
+        """
+        with readable(path, "ROOT file"):
+            file = uproot.open(path, array_cache=None)
+        with file:
+            tree = _Tree.of(file, self.tree, path)
+            for first, seen in twice(lambda: self._parts(tree)):
+                again = self.jets == "cluster"
+                jets = cluster(seen, self.definition, leading=self.leading) if again else seen
+                yield batch(jets, first=first)
+
+    def _parts(self, tree: "_Tree") -> Iterator[tuple[int, ak.Array]]:
+        see = self._objects if self.jets == "cluster" else self._referenced
+        for first in range(0, tree.entries, self.chunk):
+            yield first, see(tree, Where(tree.path, "event", first))
+
+    def _objects(self, tree: "_Tree", where: Where) -> ak.Array:
+        names = _leaves(FLOW) + ["EFlowTrack.Mass"] * ("EFlowTrack.Mass" in tree.content)
+        names += [f"{name}.{leaf}" for name in self.isolated for leaf in ("Eta", "Phi")]
+        return energy_flow(tree.read(names, where.first, self.chunk), self.isolated, where)
+
+    def _referenced(self, tree: "_Tree", where: Where) -> ak.Array:
+        def read(names: list[str], kinds: dict[str, Collection]) -> Arrays:
+            there = {name: c for name, c in kinds.items() if f"{name}.fUniqueID" in tree.content}
+            return tree.read(names + _leaves(there, "fUniqueID"), where.first, self.chunk)
+
+        jets = [f"{self.branch}.{leaf}" for leaf in ("PT", "Eta", "Phi", "Mass", "Constituents")]
+        arrays = read(jets, FLOW)
+        return referenced(arrays, self.branch, self.leading, lambda: read([], OTHERS), where)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tree:
+    """A tree with events."""
+
+    content: Any
+    """Branches by name."""
+    entries: int
+    """Number of events."""
+    path: Path
+    """Its file."""
+
+    @classmethod
+    def of(cls, file: Any, name: str, path: Path) -> "_Tree":
+        with readable(path, "ROOT file"):
+            trees = sorted(set(file.keys(filter_classname="TTree", cycle=False)))
+            content = file[name] if name in trees else None
+        if content is None:
+            raise ValueError(f"expected a tree {name!r}; got {trees} in {path}")
+        if content.num_entries == 0:
+            raise ValueError(f"expected events; got none in {path}")
+        return cls(content, content.num_entries, path)
+
+    def read(self, names: list[str], first: int, n: int) -> Arrays:
+        """Branches of up to n events."""
+        for name in names:
+            if name not in self.content:
+                raise ValueError(f"expected a branch {name!r}; got none in {self.path}")
+            branch = self.content[name]
+            wanted = "TRefArray" if name.endswith(".Constituents") else "number"
+            if _kind(branch) != wanted:
+                kind = f"expected a branch {name!r} with lists of {wanted}s"
+                raise ValueError(f"{kind}; got {branch.typename} in {self.path}")
+        with readable(self.path, "ROOT file"):
+            stop = min(first + n, self.entries)
+            window = {"entry_start": first, "entry_stop": stop}
+            return dict(self.content.arrays(names, **window, how=dict)) if names else {}
+
+
+def _kind(branch: Any) -> str:
+    form = branch.interpretation
+    numeric = isinstance(form, uproot.AsJagged) and isinstance(form.content, uproot.AsDtype)
+    return "number" if numeric else str(branch.typename).removesuffix("[]")
+
+
+def _leaves(collections: dict[str, Collection], *more: str) -> list[str]:
+    return [
+        f"{name}.{leaf}"
+        for name, kind in collections.items()
+        for leaf in (kind.pt, "Eta", "Phi", *(["PID"] * (kind.species is None)), *more)
+    ]
+
+
+def referenced(
+    arrays: Arrays, branch: str, leading: int, others: Callable[[], Arrays], where: Where
+) -> ak.Array:
+    """Leading jets with the objects to which they refer.
+
+    Args:
+        arrays: Leaves of the jets and of energy-flow objects by name, N * var each.
+        branch: Name of the jets.
+        leading: Number of jets that are kept.
+        others: Gives those of tracks and towers; called if a reference is to no energy flow.
+        where: Where they were read.
+
+    Returns:
+        What `jets.cluster` gives: N * {n_jets, jets: var * {pt, eta, phi, mass, constituents}}.
+
+    Raises:
+        ValueError: Impossible momenta, a jet without constituents, or a reference to nothing.
+    """
+    names = {"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass"}
+    flat, counts = _flat({k: arrays[f"{branch}.{leaf}"] for k, leaf in names.items()}, where)
+    check(flat, branch, where)
+    flat["mass"] = np.maximum(flat["mass"], 0)  # Delphes writes -sqrt(-m^2)
+    order = ak.argsort(ak.unflatten(flat["pt"], counts), ascending=False)[:, :leading]
+    jets = ak.zip({k: ak.unflatten(flat[k], counts)[order] for k in names})
+    references = arrays[f"{branch}.Constituents"]["refs"]
+    jets = ak.with_field(jets, _pick(references[order], arrays, others, where), "constituents")
+    return ak.zip({"n_jets": counts, "jets": jets}, depth_limit=1)
+
+
+def _pick(
+    references: ak.Array, arrays: Arrays, others: Callable[[], Arrays], where: Where
+) -> ak.Array:
+    """Constituents, N * var * var * {pt, eta, phi, species}, from references, N * var * var."""
+    jets, members = ak.num(references), ak.to_numpy(ak.flatten(ak.num(references, axis=2)))
+    event = np.repeat(np.arange(len(jets)), ak.to_numpy(jets))
+    if not members.all():
+        lone = where(int(event[members.argmin()]))
+        raise ValueError(f"expected jets with constituents; got one without in {lone}")
+    event = np.repeat(event, members)
+    uid = ak.to_numpy(ak.flatten(references, axis=None))
+    objects = _objects(arrays, FLOW, where)
+    place = resolve(event, uid, objects["event"], objects["uid"])
+    if (place < 0).any():
+        more = _objects(others(), OTHERS, where)
+        objects = {k: np.concatenate([objects[k], more[k]]) for k in objects}
+        place = resolve(event, uid, objects["event"], objects["uid"])
+    if (place < 0).any():
+        i = int(place.argmin())
+        known = f"references to objects of {', '.join((*FLOW, *OTHERS))}"
+        raise ValueError(f"expected {known}; got identity {uid[i]} in {where(int(event[i]))}")
+    found = {name: objects[name][place] for name in ("pt", "eta", "phi", "species")}
+    return ak.unflatten(ak.unflatten(ak.zip(found), members), jets)
+
+
+def resolve(event: Ints, uid: Ints, event_of: Ints, uid_of: Ints) -> Ints:
+    """Places of objects from references to them.
+
+    Args:
+        event: Event of each reference, shape (R,), from 0.
+        uid: Identity to which it refers, shape (R,).
+        event_of: Event of each object, shape (P,).
+        uid_of: Its identity, shape (P,).
+
+    Returns:
+        Place of each reference among the objects, shape (R,); -1 if it is to none.
+    """
+    if len(event_of) == 0:
+        return np.full(len(event), -1)
+    wanted, key = _key(event, uid), _key(event_of, uid_of)
+    order = np.argsort(key, kind="stable")
+    place = order[np.minimum(np.searchsorted(key, wanted, sorter=order), len(key) - 1)]
+    return np.where(key[place] == wanted, place, -1)
+
+
+def _key(event: Ints, uid: Ints) -> Ints:
+    identity: Ints = uid.astype(np.int64) & ((1 << BITS) - 1)
+    return (event.astype(np.int64) << BITS) | identity
+
+
+def energy_flow(arrays: Arrays, isolated: tuple[str, ...], where: Where) -> ak.Array:
+    """Energy-flow objects for `jets.cluster`.
+
+    Args:
+        arrays: Leaves of energy-flow and isolated objects by name, N * var each.
+        isolated: Names of the isolated objects: they have the directions of energy-flow objects.
+        where: Where they were read.
+
+    Returns:
+        N * var * {pt, eta, phi, mass [GeV], species, isolated}.
+
+    Raises:
+        ValueError: Impossible momenta.
+    """
+    columns = _objects(arrays, FLOW, where)
+    n = len(arrays["EFlowTrack.PT"])
+    order = np.argsort(columns["event"], kind="stable")
+    counts = np.bincount(columns["event"], minlength=n)
+    names = ("pt", "eta", "phi", "mass", "species")
+    objects = ak.zip({name: ak.unflatten(columns[name][order], counts) for name in names})
+    alone = ak.zeros_like(objects.pt, dtype=bool)
+    for name in isolated:
+        eta, phi = (ak.values_astype(arrays[f"{name}.{k}"], np.float32) for k in ("Eta", "Phi"))
+        same = objects.eta[:, :, None] == eta[:, None]
+        alone = alone | ak.any(same & (objects.phi[:, :, None] == phi[:, None]), axis=2)
+    return ak.with_field(objects, alone, "isolated")
+
+
+def _objects(arrays: Arrays, kinds: dict[str, Collection], where: Where) -> Columns:
+    """The objects of those collections that are there, one collection after the other."""
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in OBJECT}
+    for name, kind in kinds.items():
+        leaves = {"pt": kind.pt, **LEAVES}
+        there = {k: f"{name}.{x}" for k, x in leaves.items() if f"{name}.{x}" in arrays}
+        if "pt" in there:
+            flat, _ = _flat({k: arrays[leaf] for k, leaf in there.items()}, where)
+            check(flat, name, where)
+            n, track = len(flat["pt"]), kind.species is None
+            flat.setdefault("mass", np.full(n, PION if track else 0))
+            species = species_of(flat["pdgid"], np.ones(n)) if track else np.full(n, kind.species)
+            flat["species"] = species
+            flat.setdefault("uid", np.zeros(n))
+            for key, values in columns.items():
+                values.append(flat[key])
+    return {
+        name: np.concatenate([np.empty(0), *columns[name]]).astype(dtype)
+        for name, dtype in OBJECT.items()
+    }
+
+
+def _flat(leaves: Arrays, where: Where) -> tuple[Columns, Ints]:
+    """Leaves N * var as columns (P,), with the event of each object; and their numbers (N,)."""
+    counts = ak.to_numpy(ak.num(next(iter(leaves.values()))))
+    columns: Columns = {"event": np.repeat(np.arange(len(counts)), counts)}
+    for name, values in leaves.items():
+        differ = ak.to_numpy(ak.num(values)) != counts
+        if differ.any():
+            lone = where(int(differ.argmax()))
+            raise ValueError(f"expected leaves of one length; got another {name} in {lone}")
+        flat = ak.to_numpy(ak.flatten(values))
+        with np.errstate(over="ignore"):  # what is too large is found to be infinite
+            columns[name] = flat.astype(np.float32) if flat.dtype.kind == "f" else flat
+    return columns, counts
