@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fivesigma.arms import build
 from fivesigma.configuration import load, parse
 
 ROOT = Path(__file__).parents[1]
-FILES = {
-    "hidden_valley_cwola": ROOT / "studies" / "hidden_valley_cwola.yaml",
-    "demo": ROOT / "src" / "fivesigma" / "templates" / "demo.yaml",
-}
+FILES = {path.stem: path for path in sorted((ROOT / "studies").glob("*.yaml"))}
+FILES["demo"] = ROOT / "src" / "fivesigma" / "templates" / "demo.yaml"
 IMAGES = {"kind": "images", "pixels": 10}
 CONTENT = {
     "name": "small",
@@ -124,8 +123,10 @@ def complaint(path, overrides=()):
 def test_the_studies_of_the_package(name, path):
     study = load(path)
     assert study.name == name
-    assert {arm.label for arm in study.arms} == {"cwola", "supervised"}
+    assert "cwola" in {arm.label for arm in study.arms}
     assert 0 in study.grid.s_over_sqrt_b
+    for arm in study.arms:
+        build(arm)
 
 
 def test_defaults(file):

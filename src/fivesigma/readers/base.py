@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 
 from ..kinematics import Columns
 
-__all__ = ["UNKNOWN", "Reader", "Where", "batch", "check", "positive", "readable", "refuse", "twice"]
+__all__ = [
+    "UNKNOWN",
+    "Reader",
+    "Where",
+    "batch",
+    "check",
+    "positive",
+    "readable",
+    "refuse",
+    "twice",
+]
 
 T = TypeVar("T")
 UNKNOWN = -1  # species of a particle of which the file does not say what it is
@@ -63,9 +73,7 @@ class Where:
         return f"{self.path}, {self.kind} {self.first + index}"
 
 
-def batch(
-    clustered: ak.Array, *, first: int, label: NDArray[np.int8] | None = None
-) -> ak.Array:
+def batch(clustered: ak.Array, *, first: int, label: NDArray[np.int8] | None = None) -> ak.Array:
     """Clustered events with their numbers, which begin at `first`, and their labels (N,)."""
     columns = {"event": np.arange(first, first + len(clustered)), "n_jets": clustered.n_jets}
     columns["jets"] = clustered.jets

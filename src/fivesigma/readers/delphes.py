@@ -20,17 +20,19 @@ import numpy as np
 import uproot
 from numpy.typing import NDArray
 
+from .base import Where, batch, check, positive, readable, twice
 from ..jets import JetDefinition, cluster
 from ..kinematics import Columns
 from ..tracker import SPECIES, species_of
-from .base import Where, batch, check, positive, readable, twice
 
 __all__ = ["Delphes", "Jets", "energy_flow", "referenced", "resolve"]
 
 Jets = Literal["branch", "cluster"]
 Arrays: TypeAlias = dict[str, ak.Array]
+Branches: TypeAlias = dict[str, Any]
 Ints: TypeAlias = NDArray[np.int64]
 
+AGAIN = JetDefinition()
 PION = 0.13957  # [GeV]; the mass of tracks in files of Delphes before 3.5, which have none
 BITS = 24  # of an identity; ROOT has the number of a process in the others
 
@@ -43,19 +45,20 @@ class Collection(NamedTuple):
     species: int | None
     """Code of `SPECIES`; None if the PDG code tells."""
 
+    @property
+    def leaves(self) -> dict[str, str]:
+        """Leaves by the names that they have here."""
+        pdg = {"pdgid": "PID"} if self.species is None else {}
+        return {"pt": self.pt, "eta": "Eta", "phi": "Phi"} | pdg
+
 
 FLOW = {
     "EFlowTrack": Collection("PT", None),
     "EFlowPhoton": Collection("ET", SPECIES["photon"]),
     "EFlowNeutralHadron": Collection("ET", SPECIES["neutral hadron"]),
 }
-LEAVES = {"eta": "Eta", "phi": "Phi", "uid": "fUniqueID", "pdgid": "PID", "mass": "Mass"}
-OBJECT = {
-    **dict.fromkeys(("event", "uid"), np.int64),
-    **dict.fromkeys(("pt", "eta", "phi", "mass"), np.float32),
-    "species": np.int8,
-}
 OTHERS = {"Track": Collection("PT", None), "Tower": Collection("ET", SPECIES["neutral hadron"])}
+JET = {"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Delphes:
     energy-flow objects, clustered again."""
     branch: str = "Jet"
     """The branch of the jets, such as `Jet` or `FatJet`."""
-    definition: JetDefinition = JetDefinition()
+    definition: JetDefinition = AGAIN
     """How energy-flow objects are clustered again."""
     isolated: tuple[str, ...] = ("Photon", "Electron", "Muon")
     """Branches of objects that stand alone: when clustered again, jets with one are left out."""
@@ -101,82 +104,60 @@ class Delphes:
         with readable(path, "ROOT file"):
             file = uproot.open(path, array_cache=None)
         with file:
-            tree = _Tree.of(file, self.tree, path)
-            for first, seen in twice(lambda: self._parts(tree)):
+            tree = _tree(file, self.tree, path)
+            for first, seen in twice(lambda: self._parts(tree, path)):
                 again = self.jets == "cluster"
                 jets = cluster(seen, self.definition, leading=self.leading) if again else seen
                 yield batch(jets, first=first)
 
-    def _parts(self, tree: "_Tree") -> Iterator[tuple[int, ak.Array]]:
+    def _parts(self, tree: Any, path: Path) -> Iterator[tuple[int, ak.Array]]:
         see = self._objects if self.jets == "cluster" else self._referenced
-        for first in range(0, tree.entries, self.chunk):
-            yield first, see(tree, Where(tree.path, "event", first))
+        branches = {branch.name: branch for branch in tree.itervalues()}
+        for first in range(0, tree.num_entries, self.chunk):
+            yield first, see(branches, Where(path, "event", first))
 
-    def _objects(self, tree: "_Tree", where: Where) -> ak.Array:
-        names = _leaves(FLOW) + ["EFlowTrack.Mass"] * ("EFlowTrack.Mass" in tree.content)
+    def _objects(self, branches: Branches, where: Where) -> ak.Array:
+        names = _names(FLOW) + ["EFlowTrack.Mass"] * ("EFlowTrack.Mass" in branches)
         names += [f"{name}.{leaf}" for name in self.isolated for leaf in ("Eta", "Phi")]
-        return energy_flow(tree.read(names, where.first, self.chunk), self.isolated, where)
+        return energy_flow(_read(branches, names, where, self.chunk), self.isolated, where)
 
-    def _referenced(self, tree: "_Tree", where: Where) -> ak.Array:
+    def _referenced(self, branches: Branches, where: Where) -> ak.Array:
         def read(names: list[str], kinds: dict[str, Collection]) -> Arrays:
-            there = {name: c for name, c in kinds.items() if f"{name}.fUniqueID" in tree.content}
-            return tree.read(names + _leaves(there, "fUniqueID"), where.first, self.chunk)
+            there = {name: kind for name, kind in kinds.items() if f"{name}.fUniqueID" in branches}
+            return _read(branches, names + _names(there, "fUniqueID"), where, self.chunk)
 
-        jets = [f"{self.branch}.{leaf}" for leaf in ("PT", "Eta", "Phi", "Mass", "Constituents")]
+        jets = [f"{self.branch}.{leaf}" for leaf in (*JET.values(), "Constituents")]
         arrays = read(jets, FLOW)
         return referenced(arrays, self.branch, self.leading, lambda: read([], OTHERS), where)
 
 
-@dataclass(frozen=True, eq=False)
-class _Tree:
-    """A tree with events."""
-
-    content: Any
-    """Branches by name."""
-    entries: int
-    """Number of events."""
-    path: Path
-    """Its file."""
-
-    @classmethod
-    def of(cls, file: Any, name: str, path: Path) -> "_Tree":
-        with readable(path, "ROOT file"):
-            trees = sorted(set(file.keys(filter_classname="TTree", cycle=False)))
-            content = file[name] if name in trees else None
-        if content is None:
-            raise ValueError(f"expected a tree {name!r}; got {trees} in {path}")
-        if content.num_entries == 0:
-            raise ValueError(f"expected events; got none in {path}")
-        return cls(content, content.num_entries, path)
-
-    def read(self, names: list[str], first: int, n: int) -> Arrays:
-        """Branches of up to n events."""
-        for name in names:
-            if name not in self.content:
-                raise ValueError(f"expected a branch {name!r}; got none in {self.path}")
-            branch = self.content[name]
-            wanted = "TRefArray" if name.endswith(".Constituents") else "number"
-            if _kind(branch) != wanted:
-                kind = f"expected a branch {name!r} with lists of {wanted}s"
-                raise ValueError(f"{kind}; got {branch.typename} in {self.path}")
-        with readable(self.path, "ROOT file"):
-            stop = min(first + n, self.entries)
-            window = {"entry_start": first, "entry_stop": stop}
-            return dict(self.content.arrays(names, **window, how=dict)) if names else {}
+def _tree(file: Any, name: str, path: Path) -> Any:
+    with readable(path, "ROOT file"):
+        trees = sorted(set(file.keys(filter_classname="TTree", cycle=False)))
+        tree = file[name] if name in trees else None
+    if tree is None:
+        raise ValueError(f"expected a tree {name!r}; got {trees} in {path}")
+    if tree.num_entries == 0:
+        raise ValueError(f"expected events; got none in {path}")
+    return tree
 
 
-def _kind(branch: Any) -> str:
-    form = branch.interpretation
-    numeric = isinstance(form, uproot.AsJagged) and isinstance(form.content, uproot.AsDtype)
-    return "number" if numeric else str(branch.typename).removesuffix("[]")
+def _names(kinds: dict[str, Collection], *more: str) -> list[str]:
+    return [f"{name}.{x}" for name, kind in kinds.items() for x in (*kind.leaves.values(), *more)]
 
 
-def _leaves(collections: dict[str, Collection], *more: str) -> list[str]:
-    return [
-        f"{name}.{leaf}"
-        for name, kind in collections.items()
-        for leaf in (kind.pt, "Eta", "Phi", *(["PID"] * (kind.species is None)), *more)
-    ]
+def _read(branches: Branches, names: list[str], where: Where, n: int) -> Arrays:
+    """Up to n events of some branches."""
+    for name in names:
+        if name not in branches:
+            raise ValueError(f"expected a branch {name!r}; got none in {where.path}")
+        form, kind = branches[name].interpretation, branches[name].typename
+        numbers = isinstance(form, uproot.AsJagged) and isinstance(form.content, uproot.AsDtype)
+        wanted = "references" if name.endswith(".Constituents") else "numbers"
+        if not (kind == "TRefArray[]" if wanted == "references" else numbers):
+            raise ValueError(f"expected lists of {wanted}; got {kind} in {where.path}, {name}")
+    with readable(where.path, "ROOT file"):
+        return {name: branches[name].array(None, where.first, where.first + n) for name in names}
 
 
 def referenced(
@@ -197,14 +178,15 @@ def referenced(
     Raises:
         ValueError: Impossible momenta, a jet without constituents, or a reference to nothing.
     """
-    names = {"pt": "PT", "eta": "Eta", "phi": "Phi", "mass": "Mass"}
-    flat, counts = _flat({k: arrays[f"{branch}.{leaf}"] for k, leaf in names.items()}, where)
+    references = arrays[f"{branch}.Constituents"]["refs"]
+    leaves = {name: arrays[f"{branch}.{leaf}"] for name, leaf in JET.items()}
+    flat, counts = _flat(leaves | {"number": ak.num(references, axis=2)}, where)
     check(flat, branch, where)
     flat["mass"] = np.maximum(flat["mass"], 0)  # Delphes writes -sqrt(-m^2)
     order = ak.argsort(ak.unflatten(flat["pt"], counts), ascending=False)[:, :leading]
-    jets = ak.zip({k: ak.unflatten(flat[k], counts)[order] for k in names})
-    references = arrays[f"{branch}.Constituents"]["refs"]
-    jets = ak.with_field(jets, _pick(references[order], arrays, others, where), "constituents")
+    jets = ak.zip({name: ak.unflatten(flat[name], counts)[order] for name in JET})
+    constituents = _pick(references[order], arrays, others, where)
+    jets = ak.with_field(jets, constituents, "constituents")
     return ak.zip({"n_jets": counts, "jets": jets}, depth_limit=1)
 
 
@@ -249,7 +231,7 @@ def resolve(event: Ints, uid: Ints, event_of: Ints, uid_of: Ints) -> Ints:
         return np.full(len(event), -1)
     wanted, key = _key(event, uid), _key(event_of, uid_of)
     order = np.argsort(key, kind="stable")
-    place = order[np.minimum(np.searchsorted(key, wanted, sorter=order), len(key) - 1)]
+    place = order[np.minimum(np.searchsorted(key[order], wanted), len(key) - 1)]
     return np.where(key[place] == wanted, place, -1)
 
 
@@ -288,24 +270,27 @@ def energy_flow(arrays: Arrays, isolated: tuple[str, ...], where: Where) -> ak.A
 
 def _objects(arrays: Arrays, kinds: dict[str, Collection], where: Where) -> Columns:
     """The objects of those collections that are there, one collection after the other."""
-    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in OBJECT}
-    for name, kind in kinds.items():
-        leaves = {"pt": kind.pt, **LEAVES}
-        there = {k: f"{name}.{x}" for k, x in leaves.items() if f"{name}.{x}" in arrays}
-        if "pt" in there:
-            flat, _ = _flat({k: arrays[leaf] for k, leaf in there.items()}, where)
-            check(flat, name, where)
-            n, track = len(flat["pt"]), kind.species is None
-            flat.setdefault("mass", np.full(n, PION if track else 0))
-            species = species_of(flat["pdgid"], np.ones(n)) if track else np.full(n, kind.species)
-            flat["species"] = species
-            flat.setdefault("uid", np.zeros(n))
-            for key, values in columns.items():
-                values.append(flat[key])
-    return {
-        name: np.concatenate([np.empty(0), *columns[name]]).astype(dtype)
-        for name, dtype in OBJECT.items()
-    }
+    parts = [
+        _columns(name, kind, arrays, where)
+        for name, kind in kinds.items()
+        if f"{name}.{kind.pt}" in arrays
+    ]
+    empty = dict.fromkeys(("event", "uid"), np.int64) | {"species": np.int8}
+    names = ("event", "uid", "pt", "eta", "phi", "mass", "species")
+    nothing = {name: np.empty(0, empty.get(name, np.float32)) for name in names}
+    return {name: np.concatenate([part[name] for part in (nothing, *parts)]) for name in names}
+
+
+def _columns(name: str, kind: Collection, arrays: Arrays, where: Where) -> Columns:
+    leaves = kind.leaves | {"uid": "fUniqueID", "mass": "Mass"}
+    there = {k: arrays[f"{name}.{x}"] for k, x in leaves.items() if f"{name}.{x}" in arrays}
+    flat, _ = _flat(there, where)
+    check(flat, name, where)
+    n, track = len(flat["pt"]), kind.species is None
+    flat.setdefault("uid", np.zeros(n, np.int64))
+    flat.setdefault("mass", np.full(n, PION if track else 0, np.float32))
+    species = species_of(flat["pdgid"], np.ones(n)) if track else np.full(n, kind.species, np.int8)
+    return flat | {"species": species}
 
 
 def _flat(leaves: Arrays, where: Where) -> tuple[Columns, Ints]:
@@ -318,6 +303,6 @@ def _flat(leaves: Arrays, where: Where) -> tuple[Columns, Ints]:
             lone = where(int(differ.argmax()))
             raise ValueError(f"expected leaves of one length; got another {name} in {lone}")
         flat = ak.to_numpy(ak.flatten(values))
-        with np.errstate(over="ignore"):  # what is too large is found to be infinite
+        with np.errstate(over="ignore"):  # `check` finds what is infinite then
             columns[name] = flat.astype(np.float32) if flat.dtype.kind == "f" else flat
     return columns, counts

@@ -10,8 +10,9 @@ The LHC Olympics 2020: a community challenge for anomaly detection in high energ
 (Kasieczka, Nachman, Shih et al., 2021) https://arxiv.org/abs/2101.08320
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,8 +23,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jets import JetDefinition, cluster
 from .base import UNKNOWN, Where, batch, check, positive, readable, refuse, twice
+from ..jets import JetDefinition, cluster
 
 __all__ = ["LHCOlympics"]
 
@@ -50,6 +51,11 @@ class Block(NamedTuple):
         """Number of columns."""
         shape = self.data.shape[1:] if self.field is None else self.data.dtype[self.field].shape
         return int(np.prod(shape))
+
+    @property
+    def rows(self) -> int:
+        """Number of events; pandas writes one row with a remark where there is none."""
+        return 0 if "value_type" in self.data.attrs else len(self.data)
 
     def read(self, first: int, stop: int) -> NDArray[Any]:
         """Rows from `first` to before `stop`, (N, width)."""
@@ -114,21 +120,20 @@ class LHCOlympics:
         where = f"{path}, {name}"
         for block in blocks:
             _check_block(block, where)
+        if blocks[0].rows == 0:
+            raise ValueError(f"expected events; got none in {where}")
         widths, n = [block.width for block in blocks], 3 * self.particles
         if widths not in ([n], [n + 1], [n, 1]):
             got = " and ".join(map(str, widths))
             raise ValueError(f"expected {n} columns, or {n + 1} with a label; got {got} in {where}")
-        rows = {len(block.data) for block in blocks}
-        if len(rows) > 1:
+        if len(rows := {block.rows for block in blocks}) > 1:
             raise ValueError(f"expected blocks of one length; got {sorted(rows)} rows in {where}")
-        if rows == {0}:
-            raise ValueError(f"expected events; got none in {where}")
         return blocks
 
     def _parts(
         self, blocks: list[Block], path: Path
     ) -> Iterator[tuple[int, ak.Array, NDArray[np.int8] | None]]:
-        n, rows = 3 * self.particles, len(blocks[0].data)
+        n, rows = 3 * self.particles, blocks[0].rows
         for first in range(0, rows, self.chunk):
             where = Where(path, "row", first)
             with readable(path, "HDF5 file"):
@@ -153,8 +158,23 @@ def _tables(group: Any) -> Iterator[tuple[str, list[Block]]]:
 
 
 def _pandas(group: Any) -> list[Block]:
-    """Blocks of equal type of a table of pandas: `fixed` has a dataset of each, `table` a field."""
-    ...
+    """Blocks of a table of pandas: its format `fixed` has a dataset of each, `table` a field."""
+    fixed = [data for name, data in group.items() if re.fullmatch(r"block\d+_values", name)]
+    table = group.get("table")
+    if fixed or not isinstance(table, h5py.Dataset) or table.dtype.names is None:
+        return [Block(data, None) for data in fixed]
+    return [Block(table, field) for field in table.dtype.names if field != "index"]
+
+
+def _check_block(block: Block, where: str) -> None:
+    if block.dtype.kind not in "fiu":
+        raise ValueError(f"expected numbers; got {block.dtype} in {where}")
+    properties = block.data.id.get_create_plist()
+    for i in range(properties.get_nfilters()):
+        code, *_, name = properties.get_filter(i)
+        if not h5py.h5z.filter_avail(code):
+            known = "a compression that HDF5 knows; hdf5plugin has more"
+            raise ValueError(f"expected {known}; got {name.decode()} ({code}) in {where}")
 
 
 def _objects(columns: NDArray[np.float32], where: Where) -> ak.Array:
@@ -167,8 +187,8 @@ def _objects(columns: NDArray[np.float32], where: Where) -> ak.Array:
     names = ("pt", "eta", "phi")
     flat = {name: columns[event, 3 * place + k] for k, name in enumerate(names)}
     check({"event": event, **flat}, "particles", where)
-    rest = (("mass", np.float32(0)), ("species", np.int8(UNKNOWN)), ("isolated", np.bool_(False)))
-    flat |= {name: np.full(len(event), value) for name, value in rest}
+    rest = {"mass": np.float32(0), "species": np.int8(UNKNOWN), "isolated": np.bool_(0)}
+    flat |= {name: np.full(len(event), value) for name, value in rest.items()}
     counts = np.bincount(event, minlength=len(columns))
     return ak.zip({name: ak.unflatten(values, counts) for name, values in flat.items()})
 
