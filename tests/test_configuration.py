@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from fivesigma.arms import build
-from fivesigma.configuration import load, parse
+from fivesigma.loading import load, parse
 
 ROOT = Path(__file__).parents[1]
 FILES = {path.stem: path for path in sorted((ROOT / "studies").glob("*.yaml"))}

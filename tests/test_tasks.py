@@ -10,8 +10,9 @@ import pytest
 from fabricated import CWOLA, IMAGES, SOURCES, STUDY, SUPERVISED, TRAINING, TRANSFER, arm, study
 from scipy.stats import norm
 
+from fivesigma.measurement import evaluate
 from fivesigma.statistics import asimov
-from fivesigma.tasks import Task, Training, evaluate
+from fivesigma.tasks import Task, Training
 
 TASK = Task(
     arm=CWOLA,

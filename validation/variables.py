@@ -21,10 +21,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp, spearmanr
 
-from fivesigma.configuration import load
 from fivesigma.contrast import Contrast
 from fivesigma.datasets import Dataset
 from fivesigma.evaluation import auc, roc
+from fivesigma.loading import load
 from fivesigma.progress import Display
 from fivesigma.representations import Dijet, JetFeatures
 from fivesigma.samples import prepare, represent

@@ -10,7 +10,8 @@ import typer
 
 from . import __version__
 from .benchmarks import BENCHMARKS
-from .configuration import SampleRequest, Study, load, parse
+from .configuration import SampleRequest, Study
+from .loading import load, parse
 from .progress import Display
 from .report import write_report
 from .results import save

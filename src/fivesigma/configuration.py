@@ -1,16 +1,9 @@
-"""What a study file may say.
+"""What a study file may say."""
 
-A key that is misspelt, missing or out of range is an error that names the key.
-"""
-
-import re
-from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
     "Arm",
@@ -18,10 +11,9 @@ __all__ = [
     "Held",
     "Published",
     "SampleRequest",
+    "Search",
     "Sources",
     "Study",
-    "load",
-    "parse",
 ]
 
 Positive = Annotated[int, Field(gt=0)]
@@ -133,6 +125,23 @@ class Sources(_Strict):
     """Where the events are taken from."""
 
 
+class Search(_Strict):
+    """How data are searched, and in how many data sets without a signal that is calibrated."""
+
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Folds; events of one are scored by models of the others."""
+    members: Positive = 1
+    """Models of a fold, whose ranks are averaged."""
+    degree: Annotated[int, Field(ge=0, le=3)] = 1
+    """Of the polynomial in the mass that interpolates the logit of the efficiency of a cut."""
+    null_sets: Annotated[int, Field(ge=20)] = 200
+    """Data sets without a signal."""
+    sets_per_task: Positive = 10
+    """Data sets that are done together."""
+    naive: Literal["beside", "left out"] = "beside"
+    """Whether the common recipe, trained and tested on the same events, is run on the same data."""
+
+
 class Published(_Strict):
     """Numbers to draw beside ours."""
 
@@ -180,6 +189,8 @@ class Study(_Strict):
     """Methods."""
     sources: Sources | None = None
     """What some strategies learn from before."""
+    search: Search | None = None
+    """What makes a calibrated search of the study: the grid is its power."""
     published: list[Published] = []
     """Numbers to draw beside ours."""
 
@@ -188,98 +199,10 @@ class Study(_Strict):
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names):
             raise ValueError(f"expected arms of different names; got {names}")
+        known = [arm.name for arm in self.arms if arm.label == "supervised"]
+        if self.search and known:
+            raise ValueError(f"search: expected arms that learn without the truth; got {known}")
         for published in self.published:
             if published.arm not in (None, *names):
                 raise ValueError(f"published: expected arms of {names}; got {published.arm!r}")
         return self
-
-
-MODELS: tuple[type[BaseModel], ...] = (
-    *(SampleRequest, Grid, Held, Augmenting, Arm, Sources, Published, Study),
-)
-
-
-def load(path: Path, overrides: Sequence[str] = ()) -> Study:
-    """Read a study file.
-
-    Args:
-        path: YAML file.
-        overrides: "key=value" with dots between the levels, such as "grid.repeats=5"; values are
-        YAML.
-
-    Raises:
-        ValueError: Unreadable, not YAML, or not a study; one line with the key, what was expected
-        and what was got.
-    """
-    try:
-        content = yaml.load(path.read_text(), _Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"expected a readable study file; got {path} ({error})") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
-        raise ValueError(f"expected YAML in {path}; got {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"expected keys and values in {path}; got {type(content).__name__}")
-    for override in overrides:
-        _override(content, override)
-    try:
-        return Study.model_validate(content)
-    except ValidationError as error:
-        raise ValueError(f"{path}: {_one_line(error)}") from error
-
-
-def parse(assignment: str) -> tuple[str, Any]:
-    """Split "key=value"; the value is read as YAML.
-
-    Raises:
-        ValueError: No equals sign, or no YAML behind it.
-    """
-    key, equals, value = assignment.partition("=")
-    if not equals or not key:
-        raise ValueError(f"expected key=value; got {assignment!r}")
-    try:
-        return key.strip(), yaml.load(value, _Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"expected a YAML value for {key}; got {value!r}") from error
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that reads on, off, yes and no as words, and 1e-4 as a number."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?([0-9]+\.?|[0-9]*\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
-
-
-def _override(content: dict[str, Any], assignment: str) -> None:
-    """Set a value behind a path of keys and list positions, such as arms.0.network."""
-    key, value = parse(assignment)
-    *path, last = key.split(".")
-    place: Any = content
-    try:
-        for name in path:
-            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
-        place[int(last) if isinstance(place, list) else last] = value
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"expected keys and list positions that exist; got {key!r}") from error
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = sorted({name for model in MODELS for name in model.model_fields})
-        near = get_close_matches(str(first["loc"][-1]), known, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        return f"{key}: expected a key that exists{hint}; got {first['loc'][-1]!r}"
-    if first["type"] == "missing":
-        return f"{key}: expected a value; got none"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[0].lower() + message[1:]}; got {first['input']!r}" if key else message

@@ -155,8 +155,8 @@ def poisson_deviance(n: ArrayLike, mean: ArrayLike) -> Any:
 
 
 def li_ma(n_on: ArrayLike, n_off: ArrayLike, tau: ArrayLike) -> Any:
-    """Z_0 of Li and Ma, negative for a deficit; arguments and errors as of `on_off`."""
-    n, m, ratio = _numbers(n_on=n_on, n_off=n_off, tau=tau)
+    """Z_0 of Li and Ma, negative for a deficit; as `on_off`, but n_on may be any number >= 0."""
+    n, m, ratio = _numbers(whole=(), n_on=n_on, n_off=n_off, tau=tau)
     return _li_ma(n, m, ratio)[()]
 
 

@@ -29,7 +29,7 @@ References:
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,16 +37,30 @@ from scipy.optimize import brentq
 
 from .counting import p_value, poisson_deviance, significance
 
-__all__ = [  # fmt: skip
-    "Data", "Discovery", "Exclusion", "Fit", "Limit", "Model", "asimov_data", "discovery",
-    "exclusion", "fit", "q0", "q_mu", "toys", "upper_limit",
-]  # fmt: skip
+__all__ = [
+    "Data",
+    "Discovery",
+    "Exclusion",
+    "Fit",
+    "Limit",
+    "Model",
+    "Statistic",
+    "asimov_data",
+    "discovery",
+    "exclusion",
+    "fit",
+    "q0",
+    "q_mu",
+    "toys",
+    "upper_limit",
+]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Statistic = Literal["q", "q~"]
 
 BANDS = np.arange(-2.0, 3.0)  # standard deviations
 _TIE = 1e-7  # two q closer than this are equal: fits reach 1e-9
+_CHUNK = 4096  # data sets in one pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +101,8 @@ class Model:
         """Bins with independent standard deviations (K,) or scalar: events, or fractions of b."""
         b = np.asarray(background, dtype=np.float64)
         sigma = np.asarray(uncertainty) * (b if kind == "relative" else np.ones_like(b))
+        if not np.all(sigma >= 0):
+            raise ValueError(f"expected uncertainty >= 0; got {sigma}")
         return cls(np.asarray(signal), b, np.diag(sigma**2))
 
     @cached_property
@@ -122,6 +138,145 @@ class Fit:
     """θ, shape (T, R), standard deviations."""
     deviance: FloatArray
     """D, shape (T,), less that of ν = n and θ = a; NaN where the fit has not converged."""
+
+
+def fit(model: Model, data: ArrayLike | Data, mu: ArrayLike | Literal["free"] = "free") -> Fit:
+    """Maximise the likelihood of T data sets at once.
+
+    Args:
+        model: K bins and R shifts.
+        data: counts, shape (K,) or (T, K), or `Data`.
+        mu: `free`, or strengths >= 0, scalar or shape (T,).
+
+    Raises:
+        ValueError: if a count or strength is negative or not finite, or shapes do not fit.
+    """
+    d = _data(model, data)
+    s, b, L = model.signal, model.background, model.shifts
+    free, T = int(isinstance(mu, str)), len(d.counts)
+    given = np.broadcast_to(np.asarray(0.0 if free else mu, dtype=np.float64), T)
+    if not np.all(np.isfinite(given) & (given >= 0)):
+        raise ValueError(f"expected finite mu >= 0; got {given}")
+    # Parameters x = (mu / unit, theta) move the rows v = (nu, beta).
+    unit = 1 / np.sqrt(np.sum(s**2 / b))
+    X = np.block([[unit * s[:, None], L], [0 * s[:, None], L]])[:, 1 - free :]
+    v = np.hstack([b + given[:, None] * s, np.tile(b, (T, 1))])
+    n = np.hstack([d.counts, np.zeros((T, len(b)))])
+    centre = np.hstack([np.zeros((T, free)), d.auxiliary])
+    floor = 1e-12 * np.maximum(np.tile(np.diag(model.covariance), 2), 1)
+    weight = np.append(np.zeros(free), np.ones(L.shape[1]))
+    parts = [
+        _interior_point(
+            X, v[i : i + _CHUNK], n[i : i + _CHUNK], centre[i : i + _CHUNK], weight, floor
+        )
+        for i in range(0, max(T, 1), _CHUNK)
+    ]
+    x, v, converged = (np.concatenate(part) for part in zip(*parts, strict=True))
+    theta = x[:, free:]
+    D = poisson_deviance(d.counts, v[:, : len(b)]).sum(axis=1)
+    D = D + np.sum((theta - d.auxiliary) ** 2, axis=1)
+    return Fit(given + unit * x[:, :free].sum(axis=1), theta, np.where(converged, D, np.nan))
+
+
+def _interior_point(
+    X: FloatArray,
+    v: FloatArray,
+    n: FloatArray,
+    centre: FloatArray,
+    weight: FloatArray,
+    floor: FloatArray,
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Minimise Σ_k (g_k v_k - n_k ln v_k) + ½ Σ_p weight_p (x_p - centre_p)², T times.
+
+    Newton steps towards u v = n, with t -> 0 instead where n = 0; u are multipliers of the borders
+    of v = v(0) + X x >= 0. A count n > 0 needs none: its logarithm keeps v positive.
+
+    Args:
+        X: shape (2 K, P).
+        v: v(0) > 0, shape (T, 2 K); g is 1 for the first K of them and 0 for the others.
+        n: shape (T, 2 K).
+        centre: shape (T, P).
+        weight: shape (P,).
+        floor: smallest t, shape (2 K,).
+
+    Returns:
+        x, shape (T, P); v, shape (T, 2 K); whether the fit has converged, shape (T,).
+    """
+    T, (rows, P) = len(n), X.shape
+    g = np.repeat([1.0, 0.0], rows // 2)
+    pairs = (X[:, :, None] * X[:, None, :]).reshape(rows, P * P)
+    empty = n == 0
+    x, t = np.zeros((T, P)), np.full((T, 1), 0.1)
+    u = np.where(empty, np.where(g > 0, 0.5, t / v), n / v)
+    done = np.zeros(T, dtype=np.bool_)
+    for _ in range(100):
+        target = np.where(empty, np.maximum(t, floor), n)
+        slope = weight * (x - centre) + (g - target / v) @ X
+        H = ((u / v) @ pairs).reshape(T, P, P) + np.diag(weight)
+        # In units in which the diagonal is 1, the last digits keep H from being singular.
+        size = np.sqrt(np.diagonal(H, axis1=1, axis2=2))
+        H = H / (size[:, :, None] * size[:, None, :]) + 1e-15 * np.eye(P)
+        dx = -np.linalg.solve(H, (slope / size)[..., None])[..., 0] / size
+        dv = dx @ X.T
+        du = (target - u * dv) / v - u
+        gap = np.max(np.abs(u * v - target) / (1 + target), axis=1)
+        done |= (t[:, 0] <= 1e-12) & (gap < 1e-7) & (-np.sum(slope * dx, axis=1) < 1e-9)
+        if done.all():
+            break
+        border = np.maximum(np.max(-dv / v, axis=1), np.max(-du / u, axis=1))
+        step = 1 / np.maximum(1, border / 0.995)[:, None]
+        x, v, u = x + step * dx, v + step * dv, u + step * du
+        t = np.where(step > 0.5, np.maximum(np.minimum(0.1 * t, t**1.5), 1e-12), t)
+    return x, v, done
+
+
+def asimov_data(model: Model, mu: float, theta: ArrayLike | None = None) -> Data:
+    """Expected counts and auxiliary measurements at mu and theta, shape (1, R); None: all 0."""
+    a = np.zeros((1, model.shifts.shape[1])) if theta is None else np.atleast_2d(theta)
+    return Data(np.maximum(mu * model.signal + model.background + a @ model.shifts.T, 0), a)
+
+
+def toys(
+    model: Model, mu: float, n: int, *, rng: np.random.Generator, theta: ArrayLike | None = None
+) -> Data:
+    """Draw n data sets: Poisson counts and normal auxiliary measurements about `asimov_data`."""
+    centre = asimov_data(model, mu, theta)
+    counts = rng.poisson(centre.counts, (n, len(model.signal)))
+    auxiliary = rng.normal(centre.auxiliary, size=(n, model.shifts.shape[1]))
+    return Data(counts.astype(np.float64), auxiliary)
+
+
+def q0(model: Model, data: ArrayLike | Data) -> FloatArray:
+    """q_0 of T data sets, shape (T,); NaN where a fit has not converged. Data as in `fit`."""
+    best, null = fit(model, data), fit(model, data, 0.0)
+    difference = null.deviance - best.deviance
+    return np.where(best.mu > 0, np.maximum(difference, 0), 0 * difference)
+
+
+def q_mu(model: Model, data: ArrayLike | Data, mu: float, kind: Statistic = "q~") -> FloatArray:
+    """q_mu (`q`) or its variant for mu >= 0 (`q~`) of T data sets, shape (T,), as `q0`."""
+    if kind not in get_args(Statistic):
+        raise ValueError(f"expected one of {get_args(Statistic)}; got {kind!r}")
+    best, tested = fit(model, data), fit(model, data, mu)
+    least = best.deviance
+    if kind == "q~":
+        least = np.where(best.mu < 0, fit(model, data, 0.0).deviance, least)
+    difference = tested.deviance - least
+    return np.where(best.mu < mu, np.maximum(difference, 0), 0 * difference)
+
+
+def _data(model: Model, data: ArrayLike | Data) -> Data:
+    R = model.shifts.shape[1]
+    if not isinstance(data, Data):
+        counts = np.atleast_2d(np.asarray(data, dtype=np.float64))
+        data = Data(counts, np.zeros((len(counts), R)))
+    n, a = data.counts, data.auxiliary
+    K = len(model.signal)
+    if n.ndim != 2 or n.shape[1] != K or a.shape != (len(n), R):
+        raise ValueError(f"expected counts (T, {K}), auxiliary (T, {R}); got {n.shape}, {a.shape}")
+    if np.any(bad := ~(np.isfinite(n) & (n >= 0))):
+        raise ValueError(f"expected finite counts >= 0; got {n[bad][0]}")
+    return data
 
 
 @dataclass(frozen=True)
@@ -170,115 +325,6 @@ class Limit:
     """Limit of the data."""
     expected: tuple[float, ...]
     """Limits without signal for backgrounds at -2, -1, 0, 1 and 2 standard deviations."""
-
-
-def fit(model: Model, data: ArrayLike | Data, mu: ArrayLike | Literal["free"] = "free") -> Fit:
-    """Maximise the likelihood of T data sets at once.
-
-    Args:
-        model: K bins and R shifts.
-        data: counts, shape (K,) or (T, K), or `Data`.
-        mu: `free`, or strengths >= 0, scalar or shape (T,).
-
-    Raises:
-        ValueError: if a count or strength is negative or not finite, or shapes do not fit.
-    """
-    d = _data(model, data)
-    s, b, L = model.signal, model.background, model.shifts
-    free, T, R = int(isinstance(mu, str)), len(d.counts), L.shape[1]
-    given = np.broadcast_to(np.asarray(0.0 if free else mu, dtype=np.float64), T)
-    if not np.all(np.isfinite(given) & (given >= 0)):
-        raise ValueError(f"expected finite mu >= 0; got {given}")
-    # Parameters x = (mu / unit, theta) move the rows v = (nu, beta).
-    unit = 1 / np.sqrt(np.sum(s**2 / b))
-    X = np.block([[unit * s[:, None], L], [0 * s[:, None], L]])[:, 1 - free :]
-    v = np.hstack([b + given[:, None] * s, np.tile(b, (T, 1))])
-    n = np.hstack([d.counts, np.zeros((T, len(b)))])
-    centre = np.hstack([np.zeros((T, free)), d.auxiliary])
-    floor = 1e-12 * np.maximum(np.tile(np.diag(model.covariance), 2), 1)
-    x, v, converged = _interior_point(X, v, n, centre, floor)
-    theta = x[:, free:]
-    D = poisson_deviance(d.counts, v[:, : len(b)]).sum(axis=1)
-    D = D + np.sum((theta - d.auxiliary) ** 2, axis=1)
-    return Fit(given + unit * x[:, :free].sum(axis=1), theta, np.where(converged, D, np.nan))
-
-
-def _interior_point(
-    X: FloatArray, v: FloatArray, n: FloatArray, centre: FloatArray, floor: FloatArray
-) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Minimise Σ_k (g_k v_k - n_k ln v_k) + ½ |θ - centre|² under v = v(0) + X x >= 0, T times.
-
-    Newton steps keep u v near a target: n, or t -> 0 where n = 0, u being the multiplier of v >= 0.
-
-    Args:
-        X: shape (2 K, P); P is R, or R + 1 if the first parameter is the strength.
-        v: v(0) > 0, shape (T, 2 K); g is 1 for the first K of them and 0 for the others.
-        n: shape (T, 2 K).
-        centre: shape (T, P); that of the strength is not used.
-        floor: smallest t, shape (2 K,).
-
-    Returns:
-        x, shape (T, P); v, shape (T, 2 K); whether the fit has converged, shape (T,).
-    """
-    T, (rows, P) = len(n), X.shape
-    g = np.repeat([1.0, 0.0], rows // 2)
-    constrained = (np.any(X[rows // 2 :] != 0, axis=0)).astype(np.float64)
-    pairs = (X[:, :, None] * X[:, None, :]).reshape(rows, P * P)
-    empty = n == 0
-    x, t = np.zeros((T, P)), np.full((T, 1), 0.1)
-    u = np.where(empty, np.where(g > 0, 0.5, t / v), n / v)
-    done = np.zeros(T, dtype=np.bool_)
-    for _ in range(100):
-        target = np.where(empty, np.maximum(t, floor), n)
-        slope = constrained * (x - centre) + (g - target / v) @ X
-        H = ((u / v) @ pairs).reshape(T, P, P) + np.diag(constrained)
-        dx = -np.linalg.solve(H, slope[..., None])[..., 0]
-        dv = dx @ X.T
-        du = (target - u * dv) / v - u
-        gap = np.max(np.abs(u * v - target) / (1 + target), axis=1)
-        done = (t[:, 0] <= 1e-12) & (gap < 1e-7) & (-np.sum(slope * dx, axis=1) < 1e-10)
-        if done.all():
-            break
-        border = np.maximum(np.max(-dv / v, axis=1), np.max(-du / u, axis=1))
-        step = 1 / np.maximum(1, border / 0.995)[:, None]
-        x, v, u = x + step * dx, v + step * dv, u + step * du
-        t = np.where(step > 0.5, np.maximum(np.minimum(0.1 * t, t**1.5), 1e-12), t)
-    return x, v, done
-
-
-def asimov_data(model: Model, mu: float, theta: ArrayLike | None = None) -> Data:
-    """Expected counts and auxiliary measurements at mu and theta, shape (R,) or (1, R) or None: 0."""
-    at = np.zeros(model.shifts.shape[1]) if theta is None else np.asarray(theta)
-    a = at.reshape(1, -1)
-    return Data(np.maximum(mu * model.signal + model.background + a @ model.shifts.T, 0), a)
-
-
-def toys(
-    model: Model, mu: float, n: int, *, rng: np.random.Generator, theta: ArrayLike | None = None
-) -> Data:
-    """Draw n data sets: Poisson counts and normal auxiliary measurements about `asimov_data`."""
-    centre = asimov_data(model, mu, theta)
-    counts = rng.poisson(centre.counts, (n, len(model.signal)))
-    return Data(
-        counts.astype(np.float64), rng.normal(centre.auxiliary, size=(n, model.shifts.shape[1]))
-    )
-
-
-def q0(model: Model, data: ArrayLike | Data) -> FloatArray:
-    """q_0 of T data sets, shape (T,); NaN where a fit has not converged. Data as in `fit`."""
-    best, null = fit(model, data), fit(model, data, 0.0)
-    difference = null.deviance - best.deviance
-    return np.where(best.mu > 0, np.maximum(difference, 0), 0 * difference)
-
-
-def q_mu(model: Model, data: ArrayLike | Data, mu: float, kind: Statistic = "q~") -> FloatArray:
-    """q_mu (`q`) or its variant for mu >= 0 (`q~`) of T data sets, shape (T,), as `q0`."""
-    best, tested = fit(model, data), fit(model, data, mu)
-    least = best.deviance
-    if kind == "q~":
-        least = np.where(best.mu < 0, fit(model, data, 0.0).deviance, least)
-    difference = tested.deviance - least
-    return np.where(best.mu < mu, np.maximum(difference, 0), 0 * difference)
 
 
 def discovery(
@@ -359,23 +405,28 @@ def upper_limit(
 ) -> Limit:
     """Upper limit on the strength, where CL_s = 1 - level; arguments as of `exclusion`.
 
-    The toys of all strengths come from one seed, so that CL_s is a function.
+    The toys of all strengths come from one seed, so that CL_s is a function. It is solved to 1e-9
+    of the limit, or to 1e-3 with toys; these have to be 50 / (1 - level) at least.
     """
     if not 0 < level < 1:
         raise ValueError(f"expected a level in (0, 1); got {level}")
+    if 0 < n_toys < 50 / (1 - level):
+        raise ValueError(f"expected at least {50 / (1 - level):.0f} toys; got {n_toys}")
     seed = _required(rng).integers(2**63) if n_toys else 0
 
     @cache
     def excess(mu: float) -> FloatArray:
         stream = np.random.default_rng(seed)
         test = exclusion(model, data, mu, kind=kind, n_toys=n_toys, rng=stream)
-        return np.log([test.cls, *test.expected]) - np.log(1 - level)
+        return np.asarray(np.log([test.cls, *test.expected]) - np.log(1 - level))
 
     high = 1 / np.sqrt(np.sum(model.signal**2 / model.background))
     while np.any(excess(high) >= 0):
         high *= 2
+    digits = 1e-3 if n_toys else 1e-9
     observed, *expected = (
-        float(brentq(lambda mu, i: excess(mu)[i], 0.0, high, args=(i,))) for i in range(6)
+        float(brentq(lambda mu, i: excess(mu)[i], 0.0, high, (i,), digits * high, digits))
+        for i in range(6)
     )
     return Limit(observed, tuple(expected))
 
@@ -397,30 +448,16 @@ def _exclusion_by_toys(
     signal, background = (np.sort(values[np.isfinite(values)]) for values in drawn)
     clsb, clb = (_tail(values, np.append(q, background)) for values in (signal, background))
     cls = np.minimum(clsb / clb, 1)
-    expected = np.quantile(cls[1:], p_value(-BANDS))
+    expected = np.quantile(cls[1:], p_value(-BANDS), method="inverted_cdf").tolist()
     n = len(signal) + len(background)
-    observed = (float(value[0]) for value in (clsb, clb, cls))
-    return Exclusion(q, *observed, tuple(expected.tolist()), n, 2 * n_toys - n)
+    first = [float(value[0]) for value in (clsb, clb, cls)]
+    return Exclusion(q, first[0], first[1], first[2], tuple(expected), n, 2 * n_toys - n)
 
 
 def _tail(values: FloatArray, q: ArrayLike) -> FloatArray:
     """p-values of q, any shape, among sorted values of toys: (k + 1) / (n + 1)."""
     below = np.searchsorted(values, np.asarray(q) - _TIE)
     return np.asarray((1 + len(values) - below) / (1 + len(values)))
-
-
-def _data(model: Model, data: ArrayLike | Data) -> Data:
-    R = model.shifts.shape[1]
-    if not isinstance(data, Data):
-        counts = np.atleast_2d(np.asarray(data, dtype=np.float64))
-        data = Data(counts, np.zeros((len(counts), R)))
-    n, a = data.counts, data.auxiliary
-    K = len(model.signal)
-    if n.ndim != 2 or n.shape[1] != K or a.shape != (len(n), R):
-        raise ValueError(f"expected counts (T, {K}), auxiliary (T, {R}); got {n.shape}, {a.shape}")
-    if np.any(bad := ~(np.isfinite(n) & (n >= 0))):
-        raise ValueError(f"expected finite counts >= 0; got {n[bad][0]}")
-    return data
 
 
 def _observed(values: FloatArray) -> float:

@@ -1,12 +1,15 @@
 """What a study has to do: its grid as a list of tasks."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from .arms import Built, build
 from .configuration import Arm, Study
 from .representations import REPRESENTATIONS, Representation
 from .samples import Report, Samples, n_background, represent
+from .searches import SearchTask
 from .sources import Source, load_network
 from .store import Sample
 from .tasks import Pretraining, Task, Training
@@ -27,6 +30,21 @@ class Plan:
     report: Report
     """Told about progress."""
     _folders: dict[tuple[Path, int, str], Path] = field(default_factory=dict)
+
+    def searches(self) -> list[SearchTask]:
+        """Data sets to search in, those without a signal first."""
+        search = self.study.search
+        assert search is not None
+        sets = {0.0: search.null_sets} | {
+            s: self.study.grid.repeats for s in self.study.grid.s_over_sqrt_b if s > 0
+        }
+        return [
+            SearchTask(self._task(arm, target, chunk, kinematics="always"), search)
+            for strength, n in sets.items()
+            for arm in self.study.arms
+            for target in list(self.samples.targets)[: None if strength else 1]
+            for chunk in batched([Training(r, (strength,)) for r in range(n)], search.sets_per_task)
+        ]
 
     def tasks(self) -> list[Task]:
         """What to learn, all arms of the first repeat first."""
@@ -49,14 +67,21 @@ class Plan:
         found += [p.base() for p in found if p.source.meta]
         return list({pretraining.path: pretraining for pretraining in found}.values())
 
-    def _task(self, arm: Arm, target: str, trainings: tuple[Training, ...]) -> Task:
+    def _task(
+        self,
+        arm: Arm,
+        target: str,
+        trainings: tuple[Training, ...],
+        *,
+        kinematics: Literal["where needed", "always"] = "where needed",
+    ) -> Task:
         built, study, samples = build(arm), self.study, self.samples
         pair = (samples.targets[target], samples.background)
         pools = (self._folder(pair[0], built.stored), self._folder(pair[1], built.stored))
         dijet = None
-        if arm.contrast:
-            kinematics = REPRESENTATIONS["dijet"]()
-            dijet = (self._folder(pair[0], kinematics), self._folder(pair[1], kinematics))
+        if arm.contrast or kinematics == "always":
+            columns = REPRESENTATIONS["dijet"]()
+            dijet = (self._folder(pair[0], columns), self._folder(pair[1], columns))
         return Task(
             arm=arm,
             target=target,
@@ -121,3 +146,9 @@ class Plan:
             benchmark = self.samples.benchmark
             self._folders[key] = represent(sample, representation, benchmark, self.report)
         return self._folders[key]
+
+
+def batched(trainings: list[Training], n: int) -> Iterator[tuple[Training, ...]]:
+    """Runs of n trainings; the last may be shorter."""
+    for i in range(0, len(trainings), n):
+        yield tuple(trainings[i : i + n])

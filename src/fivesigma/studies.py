@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
@@ -22,9 +22,12 @@ from .arms import build
 from .configuration import Study
 from .plan import Plan
 from .samples import Report, Samples, prepare
+from .searches import SearchTask
 from .tasks import Pretraining, Task
 
 __all__ = ["Run", "run", "write_json"]
+
+Job: TypeAlias = Task | SearchTask | Pretraining
 
 # Dask has workers give memory back to the system at once; a training asks for the same memory in
 # every step, and would spend half of its time on page faults.
@@ -83,7 +86,8 @@ def run(
         build(arm)
     samples = prepare(study, store=store, workers=workers, report=report)
     plan = Plan(study, samples, store, report)
-    tasks, pretraining = plan.tasks(), plan.pretraining()
+    tasks: Sequence[Task | SearchTask] = plan.searches() if study.search else plan.tasks()
+    pretraining = plan.pretraining()
     crew = Crew(out / "records", workers, scheduler, report)
     failures = _do(crew, tasks, pretraining) if missing == "run" else _left(crew, tasks)
     done = [{"task": task, **record} for task in tasks if (record := crew.record(task))]
@@ -94,10 +98,10 @@ def run(
 
 
 def _do(
-    crew: "Crew", tasks: Sequence[Task], pretraining: Sequence[Pretraining]
+    crew: "Crew", tasks: Sequence[Task | SearchTask], pretraining: Sequence[Pretraining]
 ) -> list[dict[str, str]]:
     """Do what is missing; returns what failed."""
-    needed = {task.source for task in tasks if crew.record(task) is None}
+    needed = {_source(task) for task in tasks if crew.record(task) is None}
     needed |= {p.base().path for p in pretraining if p.source.meta and p.path in needed}
     first = [p for p in pretraining if p.path in needed]
     failures = crew.do("pretrain", [p for p in first if not p.source.meta], again=_lost)
@@ -105,12 +109,16 @@ def _do(
     return failures + crew.do("train", tasks)
 
 
-def _lost(task: Pretraining | Task) -> bool:
+def _source(task: Task | SearchTask) -> Path | None:
+    return task.task.source if isinstance(task, SearchTask) else task.source
+
+
+def _lost(task: Job) -> bool:
     """Whether the file of a pretrained network is not there, though its record may be."""
     return isinstance(task, Pretraining) and not task.path.exists()
 
 
-def _left(crew: "Crew", tasks: Sequence[Task]) -> list[dict[str, str]]:
+def _left(crew: "Crew", tasks: Sequence[Task | SearchTask]) -> list[dict[str, str]]:
     """What is not done yet."""
     n = sum(crew.record(task) is None for task in tasks)
     return [{"task": f"{n} of {len(tasks)} tasks", "error": "not run yet"}] * (n > 0)
@@ -125,16 +133,14 @@ class Crew:
     scheduler: str | None
     report: Report
 
-    def record(self, task: Task | Pretraining) -> dict[str, Any] | None:
+    def record(self, task: Job) -> dict[str, Any] | None:
         """The record of a task; None if it is not done."""
         try:
             return dict(json.loads(self._path(task).read_text()))
         except (OSError, ValueError):
             return None
 
-    def do(
-        self, stage: str, tasks: Sequence[Task | Pretraining], *, again: Any = None
-    ) -> list[dict[str, str]]:
+    def do(self, stage: str, tasks: Sequence[Job], *, again: Any = None) -> list[dict[str, str]]:
         """Do what is missing; returns what failed."""
         missing = [t for t in tasks if self.record(t) is None or (again and again(t))]
         if tasks:
@@ -155,7 +161,7 @@ class Crew:
             return self._gather(client, stage, missing, len(tasks))
 
     def _gather(
-        self, client: Client, stage: str, missing: list[Task | Pretraining], total: int
+        self, client: Client, stage: str, missing: list[Job], total: int
     ) -> list[dict[str, str]]:
         done, failures = total - len(missing), []
 
@@ -179,11 +185,11 @@ class Crew:
             tell(f"{task.title}: failed, {failures[-1]['error']}" if error else "")
         return failures
 
-    def _path(self, task: Task | Pretraining) -> Path:
+    def _path(self, task: Job) -> Path:
         return self.records / f"{task.hash}.json"
 
 
-def _run(task: Task | Pretraining) -> dict[str, Any]:
+def _run(task: Job) -> dict[str, Any]:
     return task.run()
 
 

@@ -20,17 +20,17 @@ from .arms import Built, build
 from .configuration import Arm
 from .datasets import Dataset
 from .digest import DIGITS, digest
-from .evaluation import accuracy, auc, roc, thin, working_point
+from .evaluation import accuracy
+from .measurement import evaluate
 from .mixtures import Mixture, Pool, mix, pure
 from .networks import NETWORKS
 from .rows import Blocks, Rows
 from .schedule import History
 from .sources import Source, load_network, pretrain
-from .statistics import asimov, significance_after
-from .strategies import Learner, Start
+from .strategies import Learner, Start, Strategy
 from .training import Progress
 
-__all__ = ["REGIONS", "Pretraining", "Task", "Training", "evaluate"]
+__all__ = ["REGIONS", "Pretraining", "Ready", "Task", "Training"]
 
 REGIONS = ("signal_region", "sideband")
 
@@ -46,6 +46,22 @@ class Training:
     is learnt does not depend on it."""
     restart: int | None = None
     """Which further training on the same data, from another seed; None for the first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """Data sets, and what learns from them."""
+
+    strategy: Strategy
+    """How to learn."""
+    start: Start
+    """The network to start from."""
+    data: tuple[Dataset, ...]
+    """One for each training."""
+    learner: Learner
+    """How to learn, with a seed for each."""
+    tests: dict[int, tuple[Any, Any]]
+    """By repeat: test events of signal and of background, in the signal region."""
 
 
 @dataclass(frozen=True)
@@ -98,22 +114,12 @@ class Task:
 
     def run(self) -> dict[str, Any]:
         """The record of the task."""
-        built = build(self.arm)
-        events = Blocks(tuple(array for folder in self.pools for array in _arrays(folder)))
-        splits = {t.repeat: self._split(events, t.repeat) for t in self.trainings}
-        drawn = [self._draw(built, splits[t.repeat][1], t) for t in self.trainings]
-        data, seeds = zip(*drawn, strict=True)
-        learner = Learner(
-            settings=built.settings,
-            seeds=seeds,
-            progress=_tell(self.title),
-            augmentation=built.augmentation,
-        )
-        fitted = built.strategy(self._start(built), data, learner)
+        ready = self.prepare()
+        data, seeds = ready.data, ready.learner.seeds
+        fitted = ready.strategy(ready.start, data, ready.learner)
         trainings = []
         for i, training in enumerate(self.trainings):
-            tests = (pool.signal_region for pool in splits[training.repeat][0])
-            scores, truth = _joined(*(fitted.score(i, x) for x in tests))
+            scores, truth = _joined(*(fitted.score(i, x) for x in ready.tests[training.repeat]))
             measured = self._evaluate(training, scores, truth)
             history = fitted.histories[i]
             if history:
@@ -131,6 +137,43 @@ class Task:
             }
             trainings.append(what | measured | _learning(history) | {"collapsed": collapsed})
         return {"hash": self.hash, "trainings": trainings}
+
+    def prepare(self) -> "Ready":
+        """Draw the data sets, and build what learns from them."""
+        built = build(self.arm)
+        events = Blocks(tuple(array for folder in self.pools for array in _arrays(folder)))
+        splits = {t.repeat: self._split(events, t.repeat) for t in self.trainings}
+        drawn = [self._draw(built, splits[t.repeat][1], t) for t in self.trainings]
+        data, seeds = zip(*drawn, strict=True)
+        return Ready(
+            strategy=built.strategy,
+            start=self._start(built),
+            data=data,
+            learner=Learner(
+                settings=built.settings,
+                seeds=seeds,
+                progress=_tell(self.title),
+                augmentation=built.augmentation,
+            ),
+            tests={
+                repeat: (signal.signal_region, background.signal_region)
+                for repeat, ((signal, background), _) in splits.items()
+            },
+        )
+
+    def kinematics(self, data: Dataset) -> NDArray[np.float32]:
+        """Dijet kinematics of the events of a data set, shape (N, 5).
+
+        Raises:
+            ValueError: if they are not of the represented events.
+        """
+        assert self.dijet is not None
+        assert isinstance(data.x, Rows)
+        dijet = Blocks(tuple(array for folder in self.dijet for array in _arrays(folder)))
+        if len(dijet) != len(data.x.array):
+            got = f"{len(dijet)} and {len(data.x.array)}"
+            raise ValueError(f"expected kinematics of the represented events; got {got}")
+        return dijet[data.x.index]
 
     def _split(self, events: Blocks, repeat: int) -> tuple[list[Pool], list[Pool]]:
         """Pools of (test, rest), each of signal and background."""
@@ -153,12 +196,8 @@ class Task:
         else:
             data = mix(signal, background, Mixture.from_significance(strength, B), rng=rng)
         seed = int(rng.integers(2**31, size=1 + (training.restart or 0))[-1])
-        if self.dijet and isinstance(data.x, Rows):
-            dijet = Blocks(tuple(array for folder in self.dijet for array in _arrays(folder)))
-            if len(dijet) != len(data.x.array):
-                got = f"{len(dijet)} and {len(data.x.array)}"
-                raise ValueError(f"expected kinematics of the represented events; got {got}")
-            data = built.contrast(data, dijet[data.x.index])
+        if self.arm.contrast:
+            data = built.contrast(data, self.kinematics(data))
         return data, seed
 
     def _start(self, built: Built) -> Start:
@@ -205,51 +244,6 @@ class Pretraining:
     def run(self) -> dict[str, Any]:
         """The record of the training."""
         return pretrain(self.source, self.path, progress=_tell(self.title))
-
-
-def evaluate(
-    scores: NDArray[Any],
-    truth: NDArray[Any],
-    *,
-    n_background: int,
-    strengths: tuple[float, ...],
-    eps_b: tuple[float, ...],
-) -> dict[str, Any]:
-    """Numbers of one training; `points` has one entry per signal strength.
-
-    Args:
-        scores: scores of the test events, shape (N,).
-        truth: 1 for signal, 0 for background, shape (N,).
-        n_background: background events in the signal region.
-        strengths: signal strengths S/sqrt(B).
-        eps_b: background efficiencies of the cut.
-    """
-    curve = roc(scores, truth)
-    area, short = auc(curve), thin(curve)
-    cuts = {f"{eps:g}": working_point(curve, eps) for eps in eps_b}
-    points = []
-    for strength in strengths:
-        s, b = strength * n_background**0.5, n_background
-        at_cut = {
-            name: dataclasses.asdict(cut)
-            | {
-                "z_before": asimov(s, b),
-                "z_after": significance_after(s, b, eps_s=cut.eps_s, eps_b=cut.eps_b),
-            }
-            for name, cut in cuts.items()
-        }
-        points.append(
-            {"s_over_sqrt_b": strength, "n_signal": round(s), "n_background": b, "eps_b": at_cut}
-        )
-    return {
-        "auc": area.value,
-        "auc_error": area.error,
-        "collapsed": curve.collapsed,
-        "n_test_signal": curve.n_signal,
-        "n_test_background": curve.n_background,
-        "roc": {"eps_b": short.eps_b.tolist(), "eps_s": short.eps_s.tolist()},
-        "points": points,
-    }
 
 
 def _joined(

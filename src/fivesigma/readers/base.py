@@ -142,7 +142,7 @@ def check(columns: Columns, what: str, where: Where) -> None:
     """
 
     def at(i: int) -> str:
-        return where(int(columns["event"][i]))
+        return where(columns["event"][i])
 
     for name in ("pt", "eta", "phi", "mass"):
         if name in columns:

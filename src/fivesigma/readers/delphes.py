@@ -20,7 +20,7 @@ import numpy as np
 import uproot
 from numpy.typing import NDArray
 
-from .base import Where, batch, check, positive, readable, twice
+from .base import Where, batch, check, positive, readable, refuse, twice
 from ..jets import JetDefinition, cluster
 from ..kinematics import Columns
 from ..tracker import SPECIES, species_of
@@ -80,7 +80,7 @@ class Delphes:
     """Branches of objects that stand alone: when clustered again, jets with one are left out."""
     leading: int = 2
     """Number of jets that are kept, in falling transverse momentum."""
-    chunk: int = 2000
+    chunk: int = 1000
     """Events that are read together."""
     tree: str = "Delphes"
     """Name of the tree."""
@@ -102,21 +102,20 @@ class Delphes:
                 momenta, a jet without constituents, or a reference to something else.
         """
         with readable(path, "ROOT file"):
-            file = uproot.open(path, array_cache=None)
+            file = uproot.open(path, array_cache=None, handler=uproot.MemmapSource)
         with file:
-            tree = _tree(file, self.tree, path)
-            for first, seen in twice(lambda: self._parts(tree, path)):
+            n, branches = _open(file, self.tree, path)
+            for first, seen in twice(lambda: self._parts(n, branches, path)):
                 again = self.jets == "cluster"
                 jets = cluster(seen, self.definition, leading=self.leading) if again else seen
                 yield batch(jets, first=first)
 
-    def _parts(self, tree: Any, path: Path) -> Iterator[tuple[int, ak.Array]]:
-        see = self._objects if self.jets == "cluster" else self._referenced
-        branches = {branch.name: branch for branch in tree.itervalues()}
-        for first in range(0, tree.num_entries, self.chunk):
+    def _parts(self, n: int, branches: Branches, path: Path) -> Iterator[tuple[int, ak.Array]]:
+        see = self._flow if self.jets == "cluster" else self._referenced
+        for first in range(0, n, self.chunk):
             yield first, see(branches, Where(path, "event", first))
 
-    def _objects(self, branches: Branches, where: Where) -> ak.Array:
+    def _flow(self, branches: Branches, where: Where) -> ak.Array:
         names = _names(FLOW) + ["EFlowTrack.Mass"] * ("EFlowTrack.Mass" in branches)
         names += [f"{name}.{leaf}" for name in self.isolated for leaf in ("Eta", "Phi")]
         return energy_flow(_read(branches, names, where, self.chunk), self.isolated, where)
@@ -131,15 +130,17 @@ class Delphes:
         return referenced(arrays, self.branch, self.leading, lambda: read([], OTHERS), where)
 
 
-def _tree(file: Any, name: str, path: Path) -> Any:
+def _open(file: Any, name: str, path: Path) -> tuple[int, Branches]:
+    """Number of events and branches of a tree."""
     with readable(path, "ROOT file"):
         trees = sorted(set(file.keys(filter_classname="TTree", cycle=False)))
-        tree = file[name] if name in trees else None
-    if tree is None:
+    if name not in trees:
         raise ValueError(f"expected a tree {name!r}; got {trees} in {path}")
-    if tree.num_entries == 0:
+    with readable(path, "ROOT file"):
+        n, branches = file[name].num_entries, {x.name: x for x in file[name].itervalues()}
+    if n == 0:
         raise ValueError(f"expected events; got none in {path}")
-    return tree
+    return n, branches
 
 
 def _names(kinds: dict[str, Collection], *more: str) -> list[str]:
@@ -151,7 +152,8 @@ def _read(branches: Branches, names: list[str], where: Where, n: int) -> Arrays:
     for name in names:
         if name not in branches:
             raise ValueError(f"expected a branch {name!r}; got none in {where.path}")
-        form, kind = branches[name].interpretation, branches[name].typename
+        with readable(where.path, "ROOT file"):
+            form, kind = branches[name].interpretation, branches[name].typename
         numbers = isinstance(form, uproot.AsJagged) and isinstance(form.content, uproot.AsDtype)
         wanted = "references" if name.endswith(".Constituents") else "numbers"
         if not (kind == "TRefArray[]" if wanted == "references" else numbers):
@@ -185,8 +187,7 @@ def referenced(
     flat["mass"] = np.maximum(flat["mass"], 0)  # Delphes writes -sqrt(-m^2)
     order = ak.argsort(ak.unflatten(flat["pt"], counts), ascending=False)[:, :leading]
     jets = ak.zip({name: ak.unflatten(flat[name], counts)[order] for name in JET})
-    constituents = _pick(references[order], arrays, others, where)
-    jets = ak.with_field(jets, constituents, "constituents")
+    jets = ak.with_field(jets, _pick(references[order], arrays, others, where), "constituents")
     return ak.zip({"n_jets": counts, "jets": jets}, depth_limit=1)
 
 
@@ -195,22 +196,17 @@ def _pick(
 ) -> ak.Array:
     """Constituents, N * var * var * {pt, eta, phi, species}, from references, N * var * var."""
     jets, members = ak.num(references), ak.to_numpy(ak.flatten(ak.num(references, axis=2)))
-    event = np.repeat(np.arange(len(jets)), ak.to_numpy(jets))
-    if not members.all():
-        lone = where(int(event[members.argmin()]))
-        raise ValueError(f"expected jets with constituents; got one without in {lone}")
-    event = np.repeat(event, members)
-    uid = ak.to_numpy(ak.flatten(references, axis=None))
+    event_of_jet = np.repeat(np.arange(len(jets)), ak.to_numpy(jets))
+    refuse(members == 0, "jets with constituents", members, lambda i: where(event_of_jet[i]))
+    event, uid = np.repeat(event_of_jet, members), ak.to_numpy(ak.flatten(references, axis=None))
     objects = _objects(arrays, FLOW, where)
     place = resolve(event, uid, objects["event"], objects["uid"])
     if (place < 0).any():
         more = _objects(others(), OTHERS, where)
         objects = {k: np.concatenate([objects[k], more[k]]) for k in objects}
         place = resolve(event, uid, objects["event"], objects["uid"])
-    if (place < 0).any():
-        i = int(place.argmin())
-        known = f"references to objects of {', '.join((*FLOW, *OTHERS))}"
-        raise ValueError(f"expected {known}; got identity {uid[i]} in {where(int(event[i]))}")
+    known = f"references to objects of {', '.join((*FLOW, *OTHERS))}"
+    refuse(place < 0, known, uid, lambda i: where(event[i]))
     found = {name: objects[name][place] for name in ("pt", "eta", "phi", "species")}
     return ak.unflatten(ak.unflatten(ak.zip(found), members), jets)
 
@@ -229,15 +225,11 @@ def resolve(event: Ints, uid: Ints, event_of: Ints, uid_of: Ints) -> Ints:
     """
     if len(event_of) == 0:
         return np.full(len(event), -1)
-    wanted, key = _key(event, uid), _key(event_of, uid_of)
+    pairs = ((event, uid), (event_of, uid_of))
+    wanted, key = ((e << BITS) | (u.astype(np.int64) & ((1 << BITS) - 1)) for e, u in pairs)
     order = np.argsort(key, kind="stable")
     place = order[np.minimum(np.searchsorted(key[order], wanted), len(key) - 1)]
     return np.where(key[place] == wanted, place, -1)
-
-
-def _key(event: Ints, uid: Ints) -> Ints:
-    identity: Ints = uid.astype(np.int64) & ((1 << BITS) - 1)
-    return (event.astype(np.int64) << BITS) | identity
 
 
 def energy_flow(arrays: Arrays, isolated: tuple[str, ...], where: Where) -> ak.Array:
@@ -270,11 +262,8 @@ def energy_flow(arrays: Arrays, isolated: tuple[str, ...], where: Where) -> ak.A
 
 def _objects(arrays: Arrays, kinds: dict[str, Collection], where: Where) -> Columns:
     """The objects of those collections that are there, one collection after the other."""
-    parts = [
-        _columns(name, kind, arrays, where)
-        for name, kind in kinds.items()
-        if f"{name}.{kind.pt}" in arrays
-    ]
+    there = [name for name, kind in kinds.items() if f"{name}.{kind.pt}" in arrays]
+    parts = [_columns(name, kinds[name], arrays, where) for name in there]
     empty = dict.fromkeys(("event", "uid"), np.int64) | {"species": np.int8}
     names = ("event", "uid", "pt", "eta", "phi", "mass", "species")
     nothing = {name: np.empty(0, empty.get(name, np.float32)) for name in names}
@@ -298,10 +287,8 @@ def _flat(leaves: Arrays, where: Where) -> tuple[Columns, Ints]:
     counts = ak.to_numpy(ak.num(next(iter(leaves.values()))))
     columns: Columns = {"event": np.repeat(np.arange(len(counts)), counts)}
     for name, values in leaves.items():
-        differ = ak.to_numpy(ak.num(values)) != counts
-        if differ.any():
-            lone = where(int(differ.argmax()))
-            raise ValueError(f"expected leaves of one length; got another {name} in {lone}")
+        others = ak.to_numpy(ak.num(values))
+        refuse(others != counts, f"leaves of one length with {name}", others, where)
         flat = ak.to_numpy(ak.flatten(values))
         with np.errstate(over="ignore"):  # `check` finds what is infinite then
             columns[name] = flat.astype(np.float32) if flat.dtype.kind == "f" else flat

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from ..schedule import History
 from ..training import checked
 
 __all__ = ["Trees"]
+
+Ensemble: TypeAlias = tuple[list[HistGradientBoostingClassifier], list[NDArray[np.float32]]]
+BINS = 255
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,10 @@ class Trees:
         histories: tuple[History | None, ...] = (None,) * len(targets)
         return Fitted(lambda i, x: _score(ensembles[i], x), histories)
 
-    def _fit(
-        self, target: Dataset, learner: Learner, *, seed: int
-    ) -> list[HistGradientBoostingClassifier]:
+    def _fit(self, target: Dataset, learner: Learner, *, seed: int) -> Ensemble:
         data = checked(target, at_least=10, name="to train on")
-        x, settings = _flat(data.x), learner.settings
-        weight = data.weight if np.ptp(data.weight) else None  # ten times as fast without
-        ensemble = []
+        edges, settings = _edges(_flat(data.x)), learner.settings
+        x, ensemble = _binned(data.x, edges), []
         for m, member_seed in enumerate(np.random.SeedSequence(seed).generate_state(self.members)):
             member = HistGradientBoostingClassifier(
                 learning_rate=self.learning_rate,
@@ -94,15 +94,33 @@ class Trees:
                 n_iter_no_change=settings.patience,
                 random_state=int(member_seed),
             )
-            ensemble.append(member.fit(x, data.y == 1, sample_weight=weight))
+            ensemble.append(member.fit(x, data.y == 1, sample_weight=data.weight))
             losses = -member.train_score_[-1], -member.validation_score_[-1]
             learner.progress(m + 1, self.members, *losses)
-        return ensemble
+        return ensemble, edges
 
 
-def _score(ensemble: list[HistGradientBoostingClassifier], x: Any) -> NDArray[np.float32]:
-    p = sum(member.predict_proba(_flat(x))[:, 1] for member in ensemble)
+def _score(fitted: Ensemble, x: Any) -> NDArray[np.float32]:
+    ensemble, edges = fitted
+    bins = _binned(x, edges)
+    p = sum(member.predict_proba(bins)[:, 1] for member in ensemble)
     return np.asarray(p / len(ensemble), dtype=np.float32)
+
+
+def _edges(x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Quantiles of each feature.
+
+    Binned before it is given to them, a feature costs the trees nothing; they would take weighted
+    quantiles of each feature for each member, which costs more than the trees.
+    """
+    quantiles = np.quantile(x, np.arange(1, BINS) / BINS, axis=0)
+    return [np.unique(column).astype(np.float32) for column in quantiles.T]
+
+
+def _binned(x: Any, edges: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    columns = _flat(x).T
+    bins = [np.searchsorted(e, c, "right") for e, c in zip(edges, columns, strict=True)]
+    return np.stack(bins, axis=1).astype(np.float32)
 
 
 def _flat(x: Any) -> NDArray[np.float32]:

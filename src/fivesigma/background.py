@@ -1,0 +1,206 @@
+r"""Background behind a cut on the score, estimated where there is no signal.
+
+**Interpolation.** The efficiency of the cut is smooth in the mass. It is fitted to the events
+of the sidebands, passed ($k_i = 1$) or not ($k_i = 0$), with $u = (m - m_0) / h$,
+
+$$ \text{logit} \, \epsilon(m) = \sum_{d \le D} \beta_d u^d , \qquad
+   B = \sum_{i \in SR} \epsilon(m_i) , \qquad
+   \sigma_B^2 = g^T C g , \quad g = \nabla_\beta B , $$
+
+$C$ being the inverse Fisher information. Few events that pass do not decide a slope: half an event
+that passes and half an event that does not, at $u = 0$, and a Gaussian prior of width 1.5 for
+$\beta_1, \beta_2, \dots$ keep it finite; many events do not notice.
+
+**Spectrum.** The selected spectrum itself is fitted in the sidebands, by the function that searches
+for dijet resonances use, which is linear in its parameters but for the logarithm,
+
+$$ \ln \frac{dN}{dm} = p_0 + p_1 \ln(1 - x) - p_2 \ln x , \qquad x = m / \sqrt s . $$
+
+**Template.** Simulated background gives the ratio of both regions behind the cut,
+
+$$ B = n_{SB} \, \frac{t_{SR}}{t_{SB}} , \qquad
+   \frac{\sigma_B^2}{B^2} = \frac{1}{n_{SB}} + \frac{1}{t_{SR}} + \frac{1}{t_{SB}} . $$
+
+What these assumptions miss is measured on data without a signal: the closure.
+
+References:
+    Generalized linear models (Nelder, Wedderburn, 1972) https://doi.org/10.2307/2344614
+
+    Search for resonances decaying to dijet final states (ATLAS, 2011), eq. 1
+    https://arxiv.org/abs/1108.6311
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Estimate", "closure", "from_spectrum", "from_template", "interpolated"]
+
+Floats: TypeAlias = NDArray[np.float64]
+Link: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
+Fit: TypeAlias = tuple[Floats, Floats]
+STEPS = 100
+RIDGE = 1e-9
+SLOPE = 1.5
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected background events behind a cut in the signal region."""
+
+    value: float
+    """B, events."""
+
+    error: float
+    """sigma_B, statistical, events."""
+
+
+def interpolated(
+    mass: Floats, passed: NDArray[np.bool_], inside: NDArray[np.bool_], *, degree: int = 1
+) -> Estimate:
+    """Background from the efficiency in the sidebands.
+
+    Args:
+        mass: m of all events before the cut, shape (N,) [GeV].
+        passed: whether they pass, shape (N,).
+        inside: whether they are in the signal region, shape (N,).
+        degree: D.
+
+    Raises:
+        ValueError: if a region has no events, or the fit does not converge.
+    """
+    _both(inside)
+    u = (mass - mass.mean()) / (np.ptp(mass) / 2 or 1.0)
+    X = u[:, None] ** np.arange(degree + 1)
+    prior = (np.arange(degree + 1) == 0).astype(float)
+    design = np.vstack([X[~inside], prior, prior])
+    k = np.concatenate([passed[~inside], [1.0, 0.0]])
+    w = np.concatenate([np.ones((~inside).sum()), [0.5, 0.5]])
+    beta, C = _fit(design, k, w, _logistic, ridge=(1 - prior) / SLOPE**2)
+    eps = _logistic(X[inside] @ beta)[0]
+    g = (eps * (1 - eps)) @ X[inside]
+    return Estimate(float(eps.sum()), math.sqrt(g @ C @ g))
+
+
+def from_spectrum(
+    mass: Floats,
+    windows: tuple[tuple[float, float], ...],
+    region: tuple[float, float],
+    *,
+    sqrt_s: float,
+    width: float = 25.0,
+) -> Estimate:
+    """Background from a fit to the selected spectrum in the sidebands.
+
+    Args:
+        mass: m of the events that pass, shape (N,) [GeV].
+        windows: sidebands [GeV].
+        region: signal region [GeV].
+        sqrt_s: energy of the collision [GeV].
+        width: largest width of a bin [GeV].
+
+    Raises:
+        ValueError: if fewer than three events pass in the sidebands, or the fit does not converge.
+    """
+    edges = [np.linspace(a, b, 1 + math.ceil((b - a) / width)) for a, b in windows]
+    n = np.concatenate([np.histogram(mass, e)[0] for e in edges]).astype(float)
+    if n.sum() < 3:
+        raise ValueError(f"expected 3 events or more in the sidebands; got {n.sum():g}")
+    centre = float(np.mean([e for window in windows for e in window]))
+    m = np.concatenate([(e[1:] + e[:-1]) / 2 for e in edges])
+    dm = np.concatenate([np.diff(e) for e in edges])
+    beta, C = _fit(_dijet(m, sqrt_s, centre), n, np.ones(len(n)), _poisson, offset=np.log(dm))
+    steps = math.ceil((region[1] - region[0]) / width)
+    dm_in = (region[1] - region[0]) / steps
+    m_in = np.asarray(region[0] + dm_in * (np.arange(steps) + 0.5), dtype=np.float64)
+    X = _dijet(m_in, sqrt_s, centre)
+    mean = dm_in * np.exp(X @ beta)
+    g = mean @ X
+    return Estimate(float(mean.sum()), math.sqrt(g @ C @ g))
+
+
+def from_template(n_sideband: int, template: tuple[float, float]) -> Estimate:
+    """Background from simulated events behind the same cut.
+
+    Args:
+        n_sideband: events of the data that pass in the sidebands.
+        template: simulated events that pass in (signal region, sidebands).
+
+    Raises:
+        ValueError: if no simulated event passes in the sidebands.
+    """
+    t_in, t_out = template
+    if not t_out > 0:
+        raise ValueError("expected simulated events behind the cut in the sidebands; got none")
+    r, n = t_in / t_out, max(n_sideband, 1)
+    value = n_sideband * r
+    relative = 1 / n + 1 / max(t_in, 1) + 1 / t_out
+    return Estimate(value, max(value, r) * math.sqrt(relative))
+
+
+def closure(observed: Floats, estimates: list[Estimate]) -> float:
+    """The relative error that the estimates of data without a signal have beyond statistics.
+
+    delta^2 = mean of ((n - B) / B)^2 - (B + sigma_B^2) / B^2 over data sets, if that is positive.
+
+    Args:
+        observed: n, events behind the cut in the signal region of each data set, shape (T,).
+        estimates: of the same data sets.
+    """
+    B, sigma = (np.array([getattr(e, name) for e in estimates]) for name in ("value", "error"))
+    if not len(B) or not (B > 0).all():
+        raise ValueError(f"expected data sets with a background above 0; got {B}")
+    excess = ((observed - B) / B) ** 2 - (B + sigma**2) / B**2
+    return math.sqrt(max(0.0, float(excess.mean())))
+
+
+def _dijet(m: Floats, sqrt_s: float, centre: float) -> Floats:
+    """The columns of p_0, p_1 and p_2, relative to those of a central mass."""
+    x, x_0 = m / sqrt_s, centre / sqrt_s
+    return np.stack([np.ones(len(x)), np.log((1 - x) / (1 - x_0)), -np.log(x / x_0)], axis=1)
+
+
+def _fit(
+    X: Floats,
+    k: Floats,
+    w: Floats,
+    link: Link,
+    *,
+    ridge: Floats | float = 0.0,
+    offset: Floats | float = 0.0,
+) -> Fit:
+    """Maximum likelihood by Fisher scoring: the parameters, and the inverse of the information."""
+    beta = np.zeros(X.shape[1])
+    R = np.diag(RIDGE * w.sum() + ridge * np.ones(len(beta)))
+    for _ in range(STEPS):
+        mean, variance = link(X @ beta + offset)
+        C = np.linalg.inv((X * (w * variance)[:, None]).T @ X + R)
+        step = np.clip(C @ (X.T @ (w * (k - mean)) - R @ beta), -2, 2)
+        beta = beta + step
+        if np.abs(step).max() < 1e-8:
+            return beta, C
+    raise ValueError(f"expected a fit that converges in {STEPS} steps; got a last step of {step}")
+
+
+def _logistic(eta: Floats) -> tuple[Floats, Floats]:
+    p = 1 / (1 + np.exp(-np.clip(eta, -500, 500)))
+    return p, p * (1 - p)
+
+
+def _poisson(eta: Floats) -> tuple[Floats, Floats]:
+    mean = np.exp(np.clip(eta, -500, 500))
+    return mean, mean
+
+
+def _both(inside: NDArray[np.bool_]) -> None:
+    if not inside.any() or inside.all():
+        raise ValueError(
+            "expected events in the signal region and in the sidebands; got "
+            f"{inside.sum()} and {(~inside).sum()}"
+        )

@@ -1,0 +1,179 @@
+"""From the records of a calibrated search to its findings.
+
+What is known without a signal comes first: the closure of the background, the distribution of
+p-values, and what the common recipe claims. Only then is a strength of the signal looked at.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .background import Estimate, closure
+from .calibration import Calibrated, calibrate, uniformity
+from .counting import significance
+from .search import Cut, Outcome
+from .statistics import Reach, asimov, reach
+
+__all__ = ["Null", "outcome_of", "power"]
+
+Set: TypeAlias = Mapping[str, Any]
+Floats: TypeAlias = NDArray[np.float64]
+ANY = "any"
+
+
+def outcome_of(record: Set) -> Outcome:
+    """The outcome of a search in a data set, from its record."""
+    cuts = [
+        Cut(cut["eps_b"], cut["n"], Estimate(**cut["background"]), cut["n_template"])
+        for cut in record["cuts"]
+    ]
+    return Outcome(tuple(cuts), record["shape"], record["collapsed"])
+
+
+class Null:
+    """Searches in data sets without a signal, by one method.
+
+    Raises:
+        ValueError: if there are fewer than 40 of them.
+    """
+
+    def __init__(self, records: Sequence[Set]) -> None:
+        if len(records) < 40:
+            raise ValueError(f"expected 40 data sets without a signal; got {len(records)}")
+        self.records = records
+        self.outcomes = [outcome_of(record) for record in records]
+        self.closure = _closure(self.outcomes)
+        self.p = _by_name([local(outcome, self.closure) for outcome in self.outcomes])
+
+    def calibrate(self, outcome: Outcome) -> dict[str, Calibrated]:
+        """Calibrated p-values by name; `any` is for the smallest of all local ones."""
+        found = local(outcome, self.closure)
+        return {name: calibrate(p, self.p[name]) for name, p in found.items()}
+
+    def crossed(self) -> dict[str, Floats]:
+        """p-values of each half of the data sets, with closure and calibration of the other."""
+        halves = [Null.__new__(Null) for _ in range(2)]
+        for h, half in enumerate(halves):
+            half.records, half.outcomes = self.records[h::2], self.outcomes[h::2]
+            half.closure = _closure(half.outcomes)
+            half.p = _by_name([local(outcome, half.closure) for outcome in half.outcomes])
+        found = [
+            {name: c.p for name, c in halves[1 - h].calibrate(outcome).items()}
+            for h, half in enumerate(halves)
+            for outcome in half.outcomes
+        ]
+        return _by_name(found)
+
+    def summary(self) -> dict[str, Any]:
+        """Numbers of the searches without a signal, JSON types only."""
+        crossed = self.crossed()
+        naive = _by_name([record["naive"] for record in self.records if record["naive"]])
+        return {
+            "n_sets": len(self.outcomes),
+            "closure": {f"{eps:g}": delta for eps, delta in self.closure.items()},
+            "bias": _bias(self.outcomes),
+            "auc": [record["auc"] for record in self.records],
+            "collapsed": sum(outcome.collapsed > 0 for outcome in self.outcomes),
+            "local": {name: _distribution(p) for name, p in self.p.items()},
+            "calibrated": {name: _distribution(p) for name, p in crossed.items()},
+            "naive_z": {name: _quantiles(z) for name, z in naive.items()},
+        }
+
+
+def local(outcome: Outcome, delta: Mapping[float, float]) -> dict[str, float]:
+    """Local p-values by name, and the smallest of them."""
+    found = outcome.p_values(delta)
+    return found | {ANY: min(found.values())}
+
+
+def power(
+    records: Sequence[Set], null: Null, *, rng: np.random.Generator
+) -> dict[str, dict[str, Any]]:
+    """By name of the p-value: significances at each strength, and the strength for 3 and 5 sigma.
+
+    Args:
+        records: searches in data sets with a signal.
+        null: the same without.
+        rng: for intervals.
+    """
+    strengths = sorted({record["s_over_sqrt_b"] for record in records})
+    groups = [[r for r in records if r["s_over_sqrt_b"] == s] for s in strengths]
+    found: dict[str, dict[str, Any]] = {}
+    for name in null.p:
+        z: dict[str, list[list[float]]] = {"calibrated": [], "local": [], "uncalibrated": []}
+        origins = []
+        for group in groups:
+            calibrated = [null.calibrate(outcome_of(r))[name] for r in group]
+            origins.append(sorted({c.origin for c in calibrated}))
+            z["calibrated"].append([c.z for c in calibrated])
+            p = [local(outcome_of(r), null.closure)[name] for r in group]
+            z["local"].append(significance(np.array(p)).tolist())
+            z["uncalibrated"].append([_asimov(r, name) for r in group])
+        grid = [0.0, *strengths]
+        found[name] = {
+            "s_over_sqrt_b": strengths,
+            "origin": origins,
+            **{f"z_{kind}": values for kind, values in z.items()},
+            "reach": {
+                kind: {
+                    f"{target:g}": _limits(
+                        reach(grid, [[0.0] * 2, *values], rng=rng, z_target=target)
+                    )
+                    for target in (3.0, 5.0)
+                }
+                for kind, values in z.items()
+                if all(math.isfinite(x) for v in values for x in v)
+            },
+        }
+    return found
+
+
+def _asimov(record: Set, name: str) -> float:
+    """Significance of the true signal behind the cut on the estimated background; NaN for others."""
+    for cut, n_signal in zip(record["cuts"], record["n_signal"], strict=True):
+        if f"{cut['eps_b']:g}" == name:
+            return float(asimov(float(n_signal), max(cut["background"]["value"], 1e-9)))
+    return math.nan
+
+
+def _closure(outcomes: Sequence[Outcome]) -> dict[float, float]:
+    n_cuts = range(len(outcomes[0].cuts))
+    return {
+        outcomes[0].cuts[i].eps_b: closure(
+            np.array([o.cuts[i].n for o in outcomes], dtype=np.float64),
+            [o.cuts[i].background for o in outcomes],
+        )
+        for i in n_cuts
+    }
+
+
+def _bias(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Sum of what was observed over sum of what was expected, less 1."""
+    return {
+        f"{cut.eps_b:g}": sum(o.cuts[i].n for o in outcomes)
+        / sum(o.cuts[i].background.value for o in outcomes)
+        - 1
+        for i, cut in enumerate(outcomes[0].cuts)
+    }
+
+
+def _by_name(rows: Sequence[Mapping[str, float]]) -> dict[str, Floats]:
+    return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+
+
+def _distribution(p: Floats) -> dict[str, Any]:
+    test = uniformity(p)
+    return {"p": p.tolist(), "ks": test.statistic, "ks_p": test.p, "z_max": test.z_max}
+
+
+def _quantiles(z: Floats) -> dict[str, float]:
+    low, median, high = np.quantile(z, [0.15865, 0.5, 0.84135])
+    return {"median": float(median), "low": float(low), "high": float(high), "max": float(z.max())}
+
+
+def _limits(found: Reach) -> dict[str, Any]:
+    numbers = {"value": found.value, "low": found.low, "high": found.high}
+    return {k: x if math.isfinite(x) else None for k, x in numbers.items()} | {"limit": found.limit}

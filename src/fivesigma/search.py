@@ -1,0 +1,157 @@
+r"""A search in one data set: counts behind cuts on out-of-fold scores, and their p-values.
+
+At each background efficiency $\epsilon$ the $n$ events of the signal region that pass are set
+against the background $B \pm \sigma_B$ that the sidebands predict, with a closure error $\delta$,
+
+$$ p = P \Big( N \geq n \,\Big|\, B, \; \sigma^2 = \sigma_B^2 + (\delta B)^2 \Big) . $$
+
+The whole score is used at once by a likelihood over the intervals $j$ between the cuts, with the
+signal of a classifier whose efficiencies follow $\epsilon_S = \epsilon^\gamma$,
+
+$$ \nu_j = B_j + \mu \, (\epsilon_j^\gamma - \epsilon_{j+1}^\gamma) , \qquad
+   Z = \text{sign}(\hat\mu) \sqrt{2 \ln \frac{L(\hat\mu)}{L(0)}} . $$
+
+The recipe that is common in the literature is there to be compared with: a model is trained on all
+events, cuts them at the nominal $\epsilon$ of a simulated background, and expects $\epsilon N$.
+
+References:
+    Look everywhere effects in anomaly detection (Dierkes et al., 2025)
+    https://arxiv.org/abs/2512.13787
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .background import Estimate, interpolated
+from .counting import observed_discovery, p_value, poisson_p, significance
+from .folds import Scored, thresholds
+from .likelihood import Model, fit
+
+__all__ = ["Cut", "Outcome", "naive", "search"]
+
+Floats: TypeAlias = NDArray[np.float64]
+GAMMA = 0.2
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is behind a cut on the score."""
+
+    eps_b: float
+    """Nominal background efficiency."""
+
+    n: int
+    """Events of the signal region that pass."""
+
+    background: Estimate
+    """Background expected among them."""
+
+    n_template: int
+    """Events outside the signal region that pass."""
+
+    def p(self, closure: float = 0.0) -> float:
+        """p-value (mid-p) of the excess, with a relative closure error of the background."""
+        B, sigma = self.background.value, self.background.error
+        return float(poisson_p(self.n, B, sigma, closure=closure, tail="mid"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search found in a data set, before it is calibrated."""
+
+    cuts: tuple[Cut, ...]
+    """From the loosest to the tightest."""
+
+    shape: float
+    """p-value of the likelihood over the intervals between the cuts, asymptotic."""
+
+    collapsed: int
+    """Folds with a constant score."""
+
+    def p_values(self, closure: Mapping[float, float] | None = None) -> dict[str, float]:
+        """Local p-values by name: those of the cuts, and `shape`."""
+        delta = closure or {}
+        found = {f"{cut.eps_b:g}": cut.p(delta.get(cut.eps_b, 0.0)) for cut in self.cuts}
+        return found | {"shape": self.shape}
+
+
+def search(
+    scored: Scored,
+    mass: Floats,
+    inside: NDArray[np.bool_],
+    *,
+    eps_b: Sequence[float],
+    degree: int = 1,
+) -> Outcome:
+    """Search one data set.
+
+    Args:
+        scored: out-of-fold scores of N events.
+        mass: resonance mass of the events, shape (N,) [GeV].
+        inside: whether they are in the signal region, shape (N,).
+        eps_b: background efficiencies of the cuts.
+        degree: of the polynomial that interpolates efficiencies.
+
+    Raises:
+        ValueError: if a region has no events, or an efficiency cannot be fitted.
+    """
+    ordered = sorted(eps_b, reverse=True)
+    passes = [scored.score >= thresholds(scored, inside, e)[scored.fold] for e in ordered]
+    cuts = tuple(
+        Cut(
+            eps_b=e,
+            n=int((k & inside).sum()),
+            background=interpolated(mass, k, inside, degree=degree),
+            n_template=int((k & ~inside).sum()),
+        )
+        for e, k in zip(ordered, passes, strict=True)
+    )
+    return Outcome(cuts, _shape(cuts, passes, mass, inside, degree), sum(scored.collapsed))
+
+
+def _shape(
+    cuts: Sequence[Cut],
+    passes: Sequence[NDArray[np.bool_]],
+    mass: Floats,
+    inside: NDArray[np.bool_],
+    degree: int,
+) -> float:
+    tighter = [*passes[1:], np.zeros(len(mass), bool)]
+    between = [k & ~t for k, t in zip(passes, tighter, strict=True)]
+    found = [interpolated(mass, k, inside, degree=degree) for k in between]
+    n = np.array([(k & inside).sum() for k in between])
+    eps = np.array([*(cut.eps_b for cut in cuts), 0.0]) ** GAMMA
+    B, sigma = (np.array([getattr(e, name) for e in found]) for name in ("value", "error"))
+    model = Model.independent(eps[:-1] - eps[1:], B, sigma)
+    best, null = fit(model, n), fit(model, n, 0.0)
+    z = (np.sign(best.mu) * np.sqrt(np.maximum(null.deviance - best.deviance, 0)))[0]
+    if not np.isfinite(z):
+        raise ValueError(f"expected a likelihood fit that converges; got counts {n} on {B}")
+    return float(p_value(z))
+
+
+def naive(
+    scores: NDArray[Any], simulated: NDArray[Any], *, eps_b: Sequence[float]
+) -> dict[str, float]:
+    """Significance by the common recipe: a model's scores of its own training events.
+
+    Args:
+        scores: scores of the events of the signal region, shape (N,).
+        simulated: scores of simulated background in the signal region, shape (T,).
+        eps_b: nominal background efficiencies.
+
+    Returns:
+        Z of n events on eps N, taken as known, by eps; negative for a deficit.
+    """
+    found = {}
+    for eps in eps_b:
+        n, B = int((scores > np.quantile(simulated, 1 - eps)).sum()), eps * len(scores)
+        z = observed_discovery(n, B) if n > B else significance(poisson_p(n, B, tail="mid"))
+        found[f"{eps:g}"] = float(z)
+    return found
