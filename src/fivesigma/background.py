@@ -184,7 +184,7 @@ def _fit(
         step = np.clip(C @ (X.T @ (w * (k - mean)) - R @ beta), -2, 2)
         beta = beta + step
         if np.abs(step).max() < 1e-8:
-            return beta, C
+            return beta, np.asarray(C, dtype=np.float64)
     raise ValueError(f"expected a fit that converges in {STEPS} steps; got a last step of {step}")
 
 

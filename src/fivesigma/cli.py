@@ -117,6 +117,8 @@ def study(
 ) -> None:
     """Run a study, or what is missing of it, and write its report."""
     wanted = load(file, assignments or [])
+    if wanted.search:
+        raise ValueError(f"expected a study; got a search in {file}: fivesigma search {file}")
     _study(
         wanted,
         out=out or Path("runs") / wanted.name,
@@ -124,6 +126,30 @@ def study(
         workers=workers,
         scheduler=scheduler,
         missing=missing,
+    )
+
+
+@app.command()
+def search(
+    file: Annotated[Path, typer.Argument(help="Study file (YAML) with a search in it.")],
+    assignments: Set = None,
+    workers: Workers = 0,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the search; by default runs/NAME.")
+    ] = None,
+    store: Store = None,
+) -> None:
+    """Search, calibrated on data sets without a signal, and write the report."""
+    wanted = load(file, assignments or [])
+    if not wanted.search:
+        raise ValueError(f"search: expected how to search in {file}; got none")
+    _study(
+        wanted,
+        out=out or Path("runs") / wanted.name,
+        store=store or default_folder(),
+        workers=workers,
+        scheduler=scheduler,
     )
 
 

@@ -134,6 +134,12 @@ class Search(_Strict):
     """Models of a fold, whose ranks are averaged."""
     degree: Annotated[int, Field(ge=0, le=3)] = 1
     """Of the polynomial in the mass that interpolates the logit of the efficiency of a cut."""
+    background: Annotated[list[Literal["interpolation", "template"]], Field(min_length=1)] = [
+        "interpolation",
+        "template",
+    ]
+    """Where the background behind a cut is taken from: the sidebands, or simulated events of the
+    signal region, those held out. Each is calibrated by itself."""
     null_sets: Annotated[int, Field(ge=20)] = 200
     """Data sets without a signal."""
     sets_per_task: Positive = 10

@@ -17,36 +17,37 @@ from .counting import significance
 from .search import Cut, Outcome
 from .statistics import Reach, asimov, reach
 
-__all__ = ["Null", "outcome_of", "power"]
+__all__ = ["Null", "power"]
 
 Set: TypeAlias = Mapping[str, Any]
 Floats: TypeAlias = NDArray[np.float64]
 ANY = "any"
 
 
-def outcome_of(record: Set) -> Outcome:
-    """The outcome of a search in a data set, from its record."""
-    cuts = [
-        Cut(cut["eps_b"], cut["n"], Estimate(**cut["background"]), cut["n_template"])
-        for cut in record["cuts"]
-    ]
-    return Outcome(tuple(cuts), record["shape"], record["collapsed"])
-
-
 class Null:
     """Searches in data sets without a signal, by one method.
 
     Raises:
-        ValueError: if there are fewer than 40 of them.
+        ValueError: if there are fewer than 20 of them.
     """
 
-    def __init__(self, records: Sequence[Set]) -> None:
-        if len(records) < 40:
-            raise ValueError(f"expected 40 data sets without a signal; got {len(records)}")
-        self.records = records
-        self.outcomes = [outcome_of(record) for record in records]
+    def __init__(self, records: Sequence[Set], background: str) -> None:
+        """Take the searches with one estimate of the background."""
+        if len(records) < 20:
+            raise ValueError(f"expected 20 data sets without a signal; got {len(records)}")
+        self.records, self.background = records, background
+        self.outcomes = [self.outcome(record) for record in records]
         self.closure = _closure(self.outcomes)
         self.p = _by_name([local(outcome, self.closure) for outcome in self.outcomes])
+
+    def outcome(self, record: Set) -> Outcome:
+        """What was found in a data set."""
+        found = record["outcomes"][self.background]
+        cuts = [
+            Cut(cut["eps_b"], cut["n"], Estimate(**cut["background"]), cut["n_template"])
+            for cut in found["cuts"]
+        ]
+        return Outcome(tuple(cuts), found["shape"], found["collapsed"])
 
     def calibrate(self, outcome: Outcome) -> dict[str, Calibrated]:
         """Calibrated p-values by name; `any` is for the smallest of all local ones."""
@@ -55,11 +56,7 @@ class Null:
 
     def crossed(self) -> dict[str, Floats]:
         """p-values of each half of the data sets, with closure and calibration of the other."""
-        halves = [Null.__new__(Null) for _ in range(2)]
-        for h, half in enumerate(halves):
-            half.records, half.outcomes = self.records[h::2], self.outcomes[h::2]
-            half.closure = _closure(half.outcomes)
-            half.p = _by_name([local(outcome, half.closure) for outcome in half.outcomes])
+        halves = [Null(self.records[h::2], self.background) for h in range(2)]
         found = [
             {name: c.p for name, c in halves[1 - h].calibrate(outcome).items()}
             for h, half in enumerate(halves)
@@ -99,19 +96,22 @@ def power(
         null: the same without.
         rng: for intervals.
     """
-    strengths = sorted({record["s_over_sqrt_b"] for record in records})
+    strengths = sorted({record["s_over_sqrt_b"] for record in records} - {0.0})
     groups = [[r for r in records if r["s_over_sqrt_b"] == s] for s in strengths]
     found: dict[str, dict[str, Any]] = {}
     for name in null.p:
-        z: dict[str, list[list[float]]] = {"calibrated": [], "local": [], "uncalibrated": []}
+        z: dict[str, list[list[float]]] = {"calibrated": [], "local": []}
         origins = []
         for group in groups:
-            calibrated = [null.calibrate(outcome_of(r))[name] for r in group]
+            calibrated = [null.calibrate(null.outcome(r))[name] for r in group]
             origins.append(sorted({c.origin for c in calibrated}))
             z["calibrated"].append([c.z for c in calibrated])
-            p = [local(outcome_of(r), null.closure)[name] for r in group]
+            p = [local(null.outcome(r), null.closure)[name] for r in group]
             z["local"].append(significance(np.array(p)).tolist())
-            z["uncalibrated"].append([_asimov(r, name) for r in group])
+            if name not in (ANY, "shape"):
+                z.setdefault("uncalibrated", []).append(
+                    [_asimov(r["outcomes"][null.background], name) for r in group]
+                )
         grid = [0.0, *strengths]
         found[name] = {
             "s_over_sqrt_b": strengths,
@@ -125,18 +125,16 @@ def power(
                     for target in (3.0, 5.0)
                 }
                 for kind, values in z.items()
-                if all(math.isfinite(x) for v in values for x in v)
             },
         }
     return found
 
 
-def _asimov(record: Set, name: str) -> float:
-    """Significance of the true signal behind the cut on the estimated background; NaN for others."""
-    for cut, n_signal in zip(record["cuts"], record["n_signal"], strict=True):
-        if f"{cut['eps_b']:g}" == name:
-            return float(asimov(float(n_signal), max(cut["background"]["value"], 1e-9)))
-    return math.nan
+def _asimov(found: Mapping[str, Any], name: str) -> float:
+    """Significance of the true signal behind a cut, on the true background."""
+    i = [f"{cut['eps_b']:g}" for cut in found["cuts"]].index(name)
+    S, n = found["n_signal"][i], found["cuts"][i]["n"]
+    return float(asimov(float(S), max(n - S, 1.0)))
 
 
 def _closure(outcomes: Sequence[Outcome]) -> dict[float, float]:

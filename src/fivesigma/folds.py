@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from .datasets import Dataset
 from .strategies import Fitted, Learner, Start, Strategy
 
-__all__ = ["Scored", "cross_score", "deal", "rank", "thresholds"]
+__all__ = ["Scored", "cross_score", "deal", "rank", "threshold"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Index: TypeAlias = NDArray[np.intp]
@@ -158,32 +158,24 @@ def rank(scores: NDArray[Any], template: NDArray[Any]) -> Floats:
     return r
 
 
-def thresholds(scored: Scored, inside: NDArray[np.bool_], eps: float) -> Floats:
-    """The cut of each fold that a fraction eps of its template passes, shape (k,).
-
-    An event passes if its score is at least the cut.
+def threshold(template: NDArray[Any], eps: float) -> float:
+    """The cut that a fraction eps of a template passes; an event passes that is at least the cut.
 
     Args:
-        scored: out-of-fold scores.
-        inside: whether an event is in the signal region, shape (N,).
+        template: scores, shape (T,).
         eps: background efficiency.
 
     Raises:
-        ValueError: if eps is not within (0, 1), or leaves no event of the template of a fold.
+        ValueError: if eps is not within (0, 1), or leaves no event of the template.
     """
     if not 0 < eps < 1:
         raise ValueError(f"expected a background efficiency within (0, 1); got {eps}")
-    cuts = []
-    for f in range(_k(scored.fold)):
-        template = np.sort(scored.score[(scored.fold == f) & ~inside])
-        if (n := round(eps * len(template))) < 1:
-            raise ValueError(
-                f"expected a background efficiency of at least {0.5 / max(len(template), 1):.2g}, "
-                f"which leaves an event of the {len(template)} outside the signal region in a "
-                f"fold; got {eps:g}"
-            )
-        cuts.append(template[-n])
-    return np.array(cuts)
+    if (n := round(eps * len(template))) < 1:
+        raise ValueError(
+            f"expected a background efficiency of at least {0.5 / max(len(template), 1):.2g}, which "
+            f"leaves an event of the {len(template)} of the template of a fold; got {eps:g}"
+        )
+    return float(np.sort(template)[-n])
 
 
 def _k(fold: Index) -> int:

@@ -11,15 +11,16 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from .captions import CAPTIONS
-from .plots import FIGURES
+from .plots import FIGURES, SEARCH_FIGURES, Figure
 from .series import Results, cuts, series
-from .tables import Row, decimal, make_tables, measured, percent, reach_lines
+from .tables import Row, decimal, make_tables, measured, percent, reach_lines, search_tables
 
-STUDY_KEYS = ("name", "title", "config_hash", "created", "luminosity_fb", "samples", "points")
+STUDY_KEYS = ("name", "title", "config_hash", "created", "luminosity_fb", "samples")
 POINT_KEYS = ("method", "label", "s_over_sqrt_b", "repeat", "seed", "auc", "collapsed", "eps_b")
 SAMPLE_KEYS = ("hash", "process", "seed", "cross_section_fb", "n_generated", "n_kept", "cutflow")
 
@@ -37,23 +38,30 @@ def write_report(folder: Path) -> Path:
         ValueError: There is no results.json, or it does not hold the results of a study.
     """
     results = load_results(folder)
-    tables = make_tables(results)
+    searched = "search" in results
+    tables = search_tables(results) if searched else make_tables(results)
     for name, rows in tables.items():
         _save_table(folder / "tables" / name, rows)
-    images = {name: _save_figure(name, results, folder / "figures") for name in FIGURES}
-    template = _environment().get_template("report.html.j2")
-    html = template.render(
-        results=results,
-        series=series(results),
-        reach=reach_lines(results),
-        tables=tables,
-        cuts=cuts(results),
-        images=images,
-        captions={name: caption(results) for name, caption in CAPTIONS.items()},
-        config=json.dumps(results.get("config", {}), indent=2, ensure_ascii=False),
-    )
+    figures = SEARCH_FIGURES if searched else FIGURES
+    images = {
+        name: _save_figure(name, figure(results), folder / "figures")
+        for name, figure in figures.items()
+    }
+    config = json.dumps(results.get("config", {}), indent=2, ensure_ascii=False)
+    shared = {"results": results, "tables": tables, "images": images, "config": config}
+    template = _environment().get_template(f"{'search' if searched else 'report'}.html.j2")
+    html = template.render(shared if searched else shared | _of_study(results))
     _write(folder / "report.html", html.encode())
     return folder / "report.html"
+
+
+def _of_study(results: Results) -> dict[str, Any]:
+    return {
+        "series": series(results),
+        "reach": reach_lines(results),
+        "cuts": cuts(results),
+        "captions": {name: caption(results) for name, caption in CAPTIONS.items()},
+    }
 
 
 def load_results(folder: Path) -> Results:
@@ -70,6 +78,9 @@ def load_results(folder: Path) -> Results:
     except ValueError as error:
         raise ValueError(f"expected JSON in {path}; got {error}") from error
     _require(results, STUDY_KEYS, str(path))
+    if "search" not in results:
+        _require(results, ("points",), str(path))
+    results.setdefault("points", [])
     if not isinstance(results["points"], list):
         raise ValueError(f"expected a list of trainings in {path}; got {results['points']!r:.40}")
     for i, point in enumerate(results["points"]):
@@ -96,9 +107,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _save_figure(name: str, results: Results, folder: Path) -> tuple[str, float]:
+def _save_figure(name: str, figure: Figure, folder: Path) -> tuple[str, float]:
     """Save a figure as PNG and PDF; returns the PNG as a data URI and the width in inches."""
-    figure = FIGURES[name](results)
     png, pdf = io.BytesIO(), io.BytesIO()
     figure.savefig(png, format="png", dpi=150)
     figure.set_layout_engine("none")  # keeps the layout of the PNG

@@ -18,6 +18,7 @@ from .arms import build
 from .configuration import Study
 from .digest import digest
 from .events import generator_version
+from .findings import Null, power
 from .representations import JetImages
 from .samples import n_background
 from .statistics import reach
@@ -43,10 +44,23 @@ def save(run: Run, out: Path) -> Path:
 
 def assemble(run: Run) -> dict[str, Any]:
     """All numbers of a study, JSON types only; momenta in GeV, cross sections in fb."""
+    if run.study.search:
+        return _about(run) | _searches(run)
+    points = _points(run)
+    reaches = _reach(points, run.study)
+    return _about(run) | {
+        "average_images": _average_images(run),
+        "points": points,
+        "reach": reaches,
+        "published": [numbers.model_dump(exclude_none=True) for numbers in run.study.published],
+        "summary": _summary(run.study, points, reaches),
+    }
+
+
+def _about(run: Run) -> dict[str, Any]:
+    """What was done with what."""
     study, benchmark = run.study, run.samples.benchmark
     config = study.model_dump(mode="json")
-    points = _points(run)
-    reaches = _reach(points, study)
     return {
         "name": study.name,
         "title": study.title,
@@ -64,14 +78,48 @@ def assemble(run: Run) -> dict[str, Any]:
         },
         "samples": {name: sample.summary() for name, sample in _samples(run).items()},
         "m_jj": _spectrum(run),
-        "average_images": _average_images(run),
-        "points": points,
         "pretraining": list(run.pretraining),
         "failures": list(run.failures),
-        "reach": reaches,
-        "published": [numbers.model_dump(exclude_none=True) for numbers in study.published],
-        "summary": _summary(study, points, reaches),
     }
+
+
+def _searches(run: Run) -> dict[str, Any]:
+    """By method: searches without a signal, and with one in each target."""
+    rng, search = np.random.default_rng(run.study.seed), run.study.search
+    assert search is not None
+    found = {}
+    for arm in run.study.arms:
+        own = [record for record in run.records if record["task"].task.arm == arm]
+        sets = [(r["task"].task.target, one) for r in own for one in r["sets"]]
+        without = [one for _, one in sets if one["s_over_sqrt_b"] == 0]
+        null = {how: Null(without, how) for how in search.background}
+        targets = dict.fromkeys(t for t, one in sets if one["s_over_sqrt_b"] > 0)
+        for how in search.background:
+            powers = {
+                target: power([one for t, one in sets if t == target], null[how], rng=rng)
+                for target in targets
+            }
+            found[f"{arm.name}, {how}"] = {"null": null[how].summary(), "power": powers}
+    return {"search": found, "summary": [_told(name, one) for name, one in found.items()]}
+
+
+def _told(name: str, found: dict[str, Any]) -> str:
+    """What a method claims without a signal, and from which strength on it finds one."""
+    null = found["null"]
+    shape = null["calibrated"]["shape"]
+    text = (
+        f"{name}: {null['n_sets']} data sets without a signal, calibrated p-values uniform with "
+        f"p = {shape['ks_p']:.2g}, largest {shape['z_max']:.1f} sigma"
+    )
+    if null["naive_z"]:
+        worst = max(null["naive_z"].values(), key=lambda z: z["median"])
+        text += f", where the common recipe claims {worst['median']:.1f} (median)"
+    reaches = [
+        f"{target} from S/sqrt(B) = {r['value']:.2f} on"
+        for target, row in found["power"].items()
+        if (r := row["shape"]["reach"]["calibrated"]["5"])["value"] is not None
+    ]
+    return f"{text}; 5 sigma, calibrated and local: {', '.join(reaches) or 'beyond the grid'}."
 
 
 def _versions() -> dict[str, str]:

@@ -1,7 +1,8 @@
 r"""A search in one data set: counts behind cuts on out-of-fold scores, and their p-values.
 
 At each background efficiency $\epsilon$ the $n$ events of the signal region that pass are set
-against the background $B \pm \sigma_B$ that the sidebands predict, with a closure error $\delta$,
+against the background $B \pm \sigma_B$ that the sidebands or simulated events predict, with a closure
+error $\delta$,
 
 $$ p = P \Big( N \geq n \,\Big|\, B, \; \sigma^2 = \sigma_B^2 + (\delta B)^2 \Big) . $$
 
@@ -21,6 +22,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -30,10 +32,10 @@ from numpy.typing import NDArray
 
 from .background import Estimate, interpolated
 from .counting import observed_discovery, p_value, poisson_p, significance
-from .folds import Scored, thresholds
+from .folds import Scored, threshold
 from .likelihood import Model, fit
 
-__all__ = ["Cut", "Outcome", "naive", "search"]
+__all__ = ["Cut", "Events", "Outcome", "naive", "search"]
 
 Floats: TypeAlias = NDArray[np.float64]
 GAMMA = 0.2
@@ -81,54 +83,88 @@ class Outcome:
         return found | {"shape": self.shape}
 
 
-def search(
-    scored: Scored,
-    mass: Floats,
-    inside: NDArray[np.bool_],
-    *,
-    eps_b: Sequence[float],
-    degree: int = 1,
-) -> Outcome:
+@dataclass(frozen=True, eq=False)
+class Events:
+    """What is known of N events to search in."""
+
+    scored: Scored
+    """Out-of-fold scores."""
+
+    mass: Floats
+    """Resonance mass, shape (N,) [GeV]."""
+
+    inside: NDArray[np.bool_]
+    """Whether an event is in the signal region, shape (N,)."""
+
+    template: Floats | None = None
+    """Scores of T simulated background events of the signal region by the models of each of the k
+    folds, shape (k, T), where they are used."""
+
+    degree: int = 1
+    """Of the polynomial that interpolates efficiencies."""
+
+    def passing(self, eps: float) -> NDArray[np.bool_]:
+        """Whether an event passes the cut of its fold, shape (N,).
+
+        The cut is that of a fraction eps of the simulated background, or of the events of the fold
+        outside the signal region.
+
+        Raises:
+            ValueError: if too few of them are left.
+        """
+        fold, score = self.scored.fold, self.scored.score
+        cuts = [
+            threshold(
+                score[(fold == f) & ~self.inside] if self.template is None else self.template[f],
+                eps,
+            )
+            for f in range(int(fold.max()) + 1)
+        ]
+        return score >= np.array(cuts)[fold]
+
+    def background(self, passed: NDArray[np.bool_], eps: float) -> Estimate:
+        """Background among the events of the signal region that pass, a fraction eps if simulated.
+
+        All folds share the simulated events, so that their errors add up.
+        """
+        if self.template is None:
+            return interpolated(self.mass, passed, self.inside, degree=self.degree)
+        n, T = int(self.inside.sum()), self.template.shape[1]
+        return Estimate(n * eps, n * math.sqrt(eps * (1 - eps) / T))
+
+
+def search(events: Events, *, eps_b: Sequence[float]) -> Outcome:
     """Search one data set.
 
     Args:
-        scored: out-of-fold scores of N events.
-        mass: resonance mass of the events, shape (N,) [GeV].
-        inside: whether they are in the signal region, shape (N,).
+        events: scores, masses and regions.
         eps_b: background efficiencies of the cuts.
-        degree: of the polynomial that interpolates efficiencies.
 
     Raises:
         ValueError: if a region has no events, or an efficiency cannot be fitted.
     """
     ordered = sorted(eps_b, reverse=True)
-    passes = [scored.score >= thresholds(scored, inside, e)[scored.fold] for e in ordered]
+    passes = [events.passing(eps) for eps in ordered]
     cuts = tuple(
         Cut(
-            eps_b=e,
-            n=int((k & inside).sum()),
-            background=interpolated(mass, k, inside, degree=degree),
-            n_template=int((k & ~inside).sum()),
+            eps_b=eps,
+            n=int((k & events.inside).sum()),
+            background=events.background(k, eps),
+            n_template=int((k & ~events.inside).sum()),
         )
-        for e, k in zip(ordered, passes, strict=True)
+        for eps, k in zip(ordered, passes, strict=True)
     )
-    return Outcome(cuts, _shape(cuts, passes, mass, inside, degree), sum(scored.collapsed))
+    return Outcome(cuts, _shape(events, ordered, passes), sum(events.scored.collapsed))
 
 
-def _shape(
-    cuts: Sequence[Cut],
-    passes: Sequence[NDArray[np.bool_]],
-    mass: Floats,
-    inside: NDArray[np.bool_],
-    degree: int,
-) -> float:
-    tighter = [*passes[1:], np.zeros(len(mass), bool)]
+def _shape(events: Events, eps: Sequence[float], passes: Sequence[NDArray[np.bool_]]) -> float:
+    tighter = [*passes[1:], np.zeros(len(events.mass), bool)]
     between = [k & ~t for k, t in zip(passes, tighter, strict=True)]
-    found = [interpolated(mass, k, inside, degree=degree) for k in between]
-    n = np.array([(k & inside).sum() for k in between])
-    eps = np.array([*(cut.eps_b for cut in cuts), 0.0]) ** GAMMA
+    steps = np.array([*eps, 0.0])
+    found = [events.background(k, e) for k, e in zip(between, -np.diff(steps), strict=True)]
     B, sigma = (np.array([getattr(e, name) for e in found]) for name in ("value", "error"))
-    model = Model.independent(eps[:-1] - eps[1:], B, sigma)
+    n = np.array([(k & events.inside).sum() for k in between])
+    model = Model.independent(-np.diff(steps**GAMMA), B, sigma)
     best, null = fit(model, n), fit(model, n, 0.0)
     z = (np.sign(best.mu) * np.sqrt(np.maximum(null.deviance - best.deviance, 0)))[0]
     if not np.isfinite(z):

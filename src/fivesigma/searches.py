@@ -11,8 +11,8 @@ from .configuration import Search
 from .datasets import Dataset
 from .digest import digest
 from .evaluation import auc, roc
-from .folds import Scored, cross_score, deal, thresholds
-from .search import Outcome, naive, search
+from .folds import Scored, cross_score, deal
+from .search import Events, naive, search
 from .tasks import Ready, Task
 
 __all__ = ["SearchTask"]
@@ -54,25 +54,27 @@ class SearchTask:
         simple = self._naive(ready) if self.settings.naive == "beside" else [{}] * len(scored)
         sets = []
         for i, training in enumerate(self.task.trainings):
-            found = self._set(ready.data[i], scored[i])
             tests = ready.tests[training.repeat]
             sets.append(
                 {"repeat": training.repeat, "s_over_sqrt_b": training.strengths[0]}
                 | {"seed": ready.learner.seeds[i], "naive": simple[i]}
-                | {"auc": _auc(scored[i], tests)}
-                | found
+                | self._set(ready.data[i], scored[i], tests)
             )
         return {"hash": self.hash, "sets": sets}
 
-    def _set(self, data: Dataset, scored: Scored) -> dict[str, Any]:
+    def _set(self, data: Dataset, scored: Scored, tests: tuple[Any, Any]) -> dict[str, Any]:
         inside, mass = data.y == 1, self.task.kinematics(data)[:, 0].astype(np.float64)
-        outcome = search(scored, mass, inside, eps_b=self.task.eps_b, degree=self.settings.degree)
-        signal = [
-            int((scored.score >= thresholds(scored, inside, cut.eps_b)[scored.fold])[here].sum())
-            for here in [inside & (data.truth == 1)]
-            for cut in outcome.cuts
-        ]
-        return {"n_events": int(inside.sum()), "n_signal": signal, **_record(outcome)}
+        signal, background = (scored.of(x) for x in tests)
+        found = {}
+        for how in self.settings.background:
+            template = background if how == "template" else None
+            events = Events(scored, mass, inside, template, self.settings.degree)
+            outcome = search(events, eps_b=self.task.eps_b)
+            true = inside & (data.truth == 1)
+            n_signal = [int((events.passing(cut.eps_b) & true).sum()) for cut in outcome.cuts]
+            found[how] = dataclasses.asdict(outcome) | {"n_signal": n_signal}
+        auc = _auc(signal[0], background[0])
+        return {"n_events": int(inside.sum()), "auc": auc, "outcomes": found}
 
     def _naive(self, ready: Ready) -> list[dict[str, float]]:
         """The common recipe on the same data sets."""
@@ -86,13 +88,6 @@ class SearchTask:
         return found
 
 
-def _record(outcome: Outcome) -> dict[str, Any]:
-    cuts = [dataclasses.asdict(cut) for cut in outcome.cuts]
-    return {"cuts": cuts, "shape": outcome.shape, "collapsed": outcome.collapsed}
-
-
-def _auc(scored: Scored, tests: tuple[Any, Any]) -> float:
-    """Area under the ROC curve of the first fold's models, signal against background."""
-    scores = [scored.of(x)[0] for x in tests]
-    truth: NDArray[np.intp] = np.repeat([1, 0], [len(s) for s in scores])
-    return auc(roc(np.concatenate(scores), truth)).value
+def _auc(signal: NDArray[Any], background: NDArray[Any]) -> float:
+    truth = np.repeat([1, 0], [len(signal), len(background)])
+    return auc(roc(np.concatenate([signal, background]), truth)).value

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    *("COLOURS", "FEW", "GREYS", "Point", "Results"),
+    *("COLOURS", "FEW", "GREYS", "MARKERS", "Point", "Results"),
     *("Series", "Spread", "at_cut", "cuts", "number", "series", "spread"),
 ]
 

@@ -106,7 +106,8 @@ def _do(
     first = [p for p in pretraining if p.path in needed]
     failures = crew.do("pretrain", [p for p in first if not p.source.meta], again=_lost)
     failures += crew.do("meta-train", [p for p in first if p.source.meta], again=_lost)
-    return failures + crew.do("train", tasks)
+    searching = any(isinstance(task, SearchTask) for task in tasks)
+    return failures + crew.do("search" if searching else "train", tasks)
 
 
 def _source(task: Task | SearchTask) -> Path | None:

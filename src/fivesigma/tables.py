@@ -7,9 +7,10 @@ from typing import Any
 from .series import Results, Series, at_cut, cuts, number, series, spread
 from .statistics import components
 
-__all__ = ["Row", "decimal", "make_tables", "measured", "percent", "reach_lines"]
+__all__ = ["Row", "decimal", "make_tables", "measured", "percent", "reach_lines", "search_tables"]
 
 Row = dict[str, Any]
+ENDS = {"": "value", "_low": "low", "_high": "high"}
 
 
 def make_tables(results: Results) -> dict[str, list[Row]]:
@@ -71,6 +72,33 @@ def _spread(results: Results, one: Series) -> list[Row]:
                 row |= {"z_after_between": found.between, "z_after_within": found.within}
                 rows.append(row)
     return rows
+
+
+def search_tables(results: Results) -> dict[str, list[Row]]:
+    """The tables of a calibrated search: `null`, without a signal, and `power`."""
+    null, powers = [], []
+    for method, one in results["search"].items():
+        numbers = one["null"]
+        for name, found in numbers["local"].items():
+            row = {"method": method, "p_value": name, "data_sets": numbers["n_sets"]}
+            row |= {key: numbers[key].get(name) for key in ("closure", "bias")}
+            for kind, here in (("local", found), ("calibrated", numbers["calibrated"][name])):
+                row |= {f"{key}_{kind}": here[key] for key in ("ks", "ks_p", "z_max")}
+            row["naive_z_median"] = numbers["naive_z"].get(name, {}).get("median")
+            null.append(row)
+        for target, by_name in one["power"].items():
+            for name, found in by_name.items():
+                row = {"method": method, "signal": target, "p_value": name}
+                for kind, level in (("calibrated", 3), ("calibrated", 5), ("local", 5)):
+                    row |= _limit(found, kind, level)
+                powers.append(row | _limit(found, "uncalibrated", 5))
+    return {"null": null, "power": powers}
+
+
+def _limit(found: Mapping[str, Any], kind: str, level: int) -> Row:
+    entry = found["reach"].get(kind, {}).get(str(level), {})
+    row = {f"{kind}_{level}{tail}": entry.get(key) for tail, key in ENDS.items()}
+    return row | {f"{kind}_{level}_limit": entry.get("limit")}
 
 
 def reach_lines(results: Results) -> list[Row]:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from .events import average_images, mass_spectrum
+from .search import fakes, null_p_values, power
 from .strengths import auc, significance
 from .trainings import accuracy, learning_curves, roc_curves
 from ..series import Results
 
-__all__ = ["FIGURES"]
+__all__ = ["FIGURES", "SEARCH_FIGURES", "Figure"]
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
     "significance": significance,
@@ -22,4 +23,11 @@ FIGURES: dict[str, Callable[[Results], Figure]] = {
     "accuracy": accuracy,
     "mass_spectrum": mass_spectrum,
     "average_images": average_images,
+}
+
+SEARCH_FIGURES: dict[str, Callable[[Results], Figure]] = {
+    "null_p_values": null_p_values,
+    "fakes": fakes,
+    "power": power,
+    "mass_spectrum": mass_spectrum,
 }
