@@ -140,7 +140,7 @@ class Search(_Strict):
     ]
     """Where the background behind a cut is taken from: the sidebands, or simulated events of the
     signal region, those held out. Each is calibrated by itself."""
-    null_sets: Annotated[int, Field(ge=20)] = 200
+    null_sets: Annotated[int, Field(ge=40)] = 200
     """Data sets without a signal."""
     sets_per_task: Positive = 10
     """Data sets that are done together."""

@@ -172,8 +172,8 @@ def threshold(template: NDArray[Any], eps: float) -> float:
         raise ValueError(f"expected a background efficiency within (0, 1); got {eps}")
     if (n := round(eps * len(template))) < 1:
         raise ValueError(
-            f"expected a background efficiency of at least {0.5 / max(len(template), 1):.2g}, which "
-            f"leaves an event of the {len(template)} of the template of a fold; got {eps:g}"
+            f"expected a background efficiency of at least {0.5 / max(len(template), 1):.2g}, "
+            f"which leaves one of the {len(template)} template events of a fold; got {eps:g}"
         )
     return float(np.sort(template)[-n])
 

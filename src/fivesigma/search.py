@@ -1,8 +1,8 @@
 r"""A search in one data set: counts behind cuts on out-of-fold scores, and their p-values.
 
 At each background efficiency $\epsilon$ the $n$ events of the signal region that pass are set
-against the background $B \pm \sigma_B$ that the sidebands or simulated events predict, with a closure
-error $\delta$,
+against the background $B \pm \sigma_B$ that the sidebands or simulated events predict, with a
+closure error $\delta$,
 
 $$ p = P \Big( N \geq n \,\Big|\, B, \; \sigma^2 = \sigma_B^2 + (\delta B)^2 \Big) . $$
 

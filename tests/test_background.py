@@ -1,0 +1,125 @@
+"""Estimates of the background of toys whose background is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fivesigma.background import Estimate, closure, from_spectrum, from_template, interpolated
+
+SIDEBANDS = ((4400.0, 4700.0), (5500.0, 5800.0))
+REGION = (4700.0, 5500.0)
+SLOPES = {"flat": 0.0, "rising": 0.8, "falling": -1.5}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(1)
+
+
+def masses(n, rng, scale=420.0):
+    """A falling spectrum between 4400 and 5800 GeV."""
+    low, high = (math.exp(-m / scale) for m in (0, 1400))
+    return 4400 - scale * np.log(low + rng.random(n) * (high - low))
+
+
+def within(m, window):
+    return (m >= window[0]) & (m < window[1])
+
+
+@pytest.mark.parametrize("slope", SLOPES.values(), ids=SLOPES.keys())
+@pytest.mark.parametrize("eps", [0.1, 0.02])
+def test_interpolation_is_right_within_its_error(slope, eps, rng):
+    pulls = []
+    for _ in range(200):
+        m = masses(3900, rng)
+        inside = within(m, REGION)
+        p = 1 / (1 + np.exp(-(math.log(eps / (1 - eps)) + slope * (m - 5000) / 700)))
+        found = interpolated(m, rng.random(len(m)) < p, inside)
+        pulls.append((found.value - p[inside].sum()) / found.error)
+    assert abs(np.mean(pulls)) < 0.5  # the prior pulls steep slopes of few events
+    assert np.std(pulls) == pytest.approx(1, abs=0.15)
+
+
+def test_a_curve_needs_its_degree(rng):
+    m = masses(60_000, rng)
+    inside = within(m, REGION)
+    p = 1 / (1 + np.exp(2 + 2 * ((m - 5100) / 700) ** 2))
+    passed, true = rng.random(len(m)) < p, p[inside].sum()
+    line, curve = (interpolated(m, passed, inside, degree=d) for d in (1, 2))
+    assert abs(line.value - true) > 5 * line.error
+    assert abs(curve.value - true) < 3 * curve.error
+    assert curve.error > line.error
+
+
+def test_constant_efficiency_by_hand():
+    """Degree 0: the share of the sidebands that passes, with half an event on either side."""
+    m = np.linspace(4400, 5800, 1401)[:-1]
+    inside = within(m, REGION)
+    passed = np.arange(len(m)) % 10 == 0
+    k, n, N = passed[~inside].sum(), (~inside).sum(), inside.sum()
+    eps = (k + 0.5) / (n + 1)
+    found = interpolated(m, passed, inside, degree=0)
+    assert found.value == pytest.approx(N * eps)
+    assert found.error == pytest.approx(N * math.sqrt(eps * (1 - eps) / (n + 1)))
+
+
+def test_nothing_passes(rng):
+    m = masses(2000, rng)
+    found = interpolated(m, np.zeros(2000, bool), within(m, REGION))
+    assert 0 < found.value < found.error < 3
+
+
+def test_spectrum_is_right_within_its_error(rng):
+    pulls = []
+    for _ in range(150):
+        m = masses(rng.poisson(3000), rng)
+        low, up = (math.exp(-(e - 4400) / 420) for e in REGION)
+        true = 3000 * (low - up) / (1 - math.exp(-1400 / 420))
+        found = from_spectrum(m, SIDEBANDS, REGION, sqrt_s=13_000)
+        pulls.append((found.value - true) / found.error)
+    assert abs(np.mean(pulls)) < 0.35
+    assert np.std(pulls) == pytest.approx(1, abs=0.2)
+
+
+def test_template_by_hand(rng):
+    found = from_template(40, (300, 200))
+    assert found.value == 60
+    assert found.error == pytest.approx(60 * math.sqrt(1 / 40 + 1 / 300 + 1 / 200))
+    t_in, t_out, n = rng.poisson(300, 4000), rng.poisson(200, 4000), rng.poisson(40, 4000)
+    pulls = [
+        (e.value - 60) / e.error
+        for e in (from_template(*a) for a in zip(n, zip(t_in, t_out, strict=True), strict=True))
+    ]
+    assert np.std(pulls) == pytest.approx(1, abs=0.15)
+    assert from_template(0, (300, 200)).error > 0
+
+
+def test_closure_is_what_statistics_leave(rng):
+    """10 % beyond Poisson counts on a background known to 5 %."""
+    B, delta = 400.0, 0.1
+    estimates = [Estimate(b, 20.0) for b in rng.normal(B, 20, 4000)]
+    n = rng.poisson(B * rng.normal(1, delta, 4000))
+    assert closure(n, estimates) == pytest.approx(delta, rel=0.15)
+    exact = closure(rng.poisson(B, 4000), [Estimate(B, 0.0)] * 4000)
+    assert exact < 0.02
+
+
+M = np.linspace(4400, 5800, 100)
+BAD = {
+    "no sideband": (lambda: interpolated(M, M > 5000, M > 0), "got 100 and 0"),
+    "no signal region": (lambda: interpolated(M, M > 5000, M < 0), "got 0 and 100"),
+    "few events": (
+        lambda: from_spectrum(np.array([4500.0]), SIDEBANDS, REGION, sqrt_s=13_000),
+        "expected 3 events or more in the sidebands; got 1",
+    ),
+    "no template": (lambda: from_template(5, (3, 0)), "expected simulated events"),
+    "no background": (lambda: closure(np.ones(1), [Estimate(0.0, 1.0)]), "background above 0"),
+    "no data sets": (lambda: closure(np.ones(0), []), "background above 0"),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), BAD.values(), ids=BAD.keys())
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
