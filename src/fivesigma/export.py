@@ -233,7 +233,7 @@ def _plain(value: Any) -> Cell:
 
 
 def _validate(specification: dict[str, Any]) -> None:
-    import pyhf  # type: ignore[import-untyped]
+    import pyhf
 
     with warnings.catch_warnings():
         # pyhf 0.7.6 uses a class that jsonschema 4.18 began to replace.

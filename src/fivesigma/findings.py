@@ -6,6 +6,8 @@ p-values, and what the common recipe claims. Only then is a strength of the sign
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,21 +26,44 @@ Floats: TypeAlias = NDArray[np.float64]
 ANY = "any"
 
 
+@dataclass(frozen=True, eq=False)
 class Null:
-    """Searches in data sets without a signal, by one method.
+    """Searches in data sets without a signal, by one method and one estimate of the background.
 
     Raises:
         ValueError: if there are fewer than 20 of them.
     """
 
-    def __init__(self, records: Sequence[Set], background: str) -> None:
-        """Take the searches with one estimate of the background."""
-        if len(records) < 20:
-            raise ValueError(f"expected 20 data sets without a signal; got {len(records)}")
-        self.records, self.background = records, background
-        self.outcomes = [self.outcome(record) for record in records]
-        self.closure = _closure(self.outcomes)
-        self.p = _by_name([local(outcome, self.closure) for outcome in self.outcomes])
+    records: Sequence[Set]
+    """Of the data sets."""
+
+    background: str
+    """Name of the estimate."""
+
+    def __post_init__(self) -> None:
+        if len(self.records) < 20:
+            raise ValueError(f"expected 20 data sets without a signal; got {len(self.records)}")
+
+    @cached_property
+    def outcomes(self) -> list[Outcome]:
+        """What was found in them."""
+        return [self.outcome(record) for record in self.records]
+
+    @cached_property
+    def closure(self) -> dict[float, float]:
+        """By eps_b: relative error of the background beyond statistics."""
+        cuts = zip(*(outcome.cuts for outcome in self.outcomes), strict=True)
+        return {
+            same[0].eps_b: closure(
+                np.array([c.n for c in same], float), [c.background for c in same]
+            )
+            for same in cuts
+        }
+
+    @cached_property
+    def p(self) -> dict[str, Floats]:
+        """Local p-values by name."""
+        return _by_name([local(outcome, self.closure) for outcome in self.outcomes])
 
     def outcome(self, record: Set) -> Outcome:
         """What was found in a data set."""
@@ -135,17 +160,6 @@ def _asimov(found: Mapping[str, Any], name: str) -> float:
     i = [f"{cut['eps_b']:g}" for cut in found["cuts"]].index(name)
     S, n = found["n_signal"][i], found["cuts"][i]["n"]
     return float(asimov(float(S), max(n - S, 1.0)))
-
-
-def _closure(outcomes: Sequence[Outcome]) -> dict[float, float]:
-    n_cuts = range(len(outcomes[0].cuts))
-    return {
-        outcomes[0].cuts[i].eps_b: closure(
-            np.array([o.cuts[i].n for o in outcomes], dtype=np.float64),
-            [o.cuts[i].background for o in outcomes],
-        )
-        for i in n_cuts
-    }
 
 
 def _bias(outcomes: Sequence[Outcome]) -> dict[str, float]:

@@ -1,0 +1,105 @@
+"""A search in data sets whose scores are drawn: what it says without a signal, and with one."""
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from fivesigma.background import Estimate
+from fivesigma.folds import Scored
+from fivesigma.search import Cut, Events, Outcome, naive, search
+
+K, N = 5, 4000
+EPS = (0.1, 0.03, 0.01)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(1)
+
+
+def drawn(rng, *, n_signal=0, leak=0.0, template="no"):
+    """Uniform scores of background, high ones of signal; `leak` lets them grow with the mass."""
+    mass = 4400 + rng.random(N) * 1400
+    inside = (mass >= 4700) & (mass < 5500)
+    score = rng.random(N) ** (1 - leak * (mass - 5100) / 700)
+    chosen = rng.permutation(np.flatnonzero(inside))[:n_signal]
+    score[chosen] = 1 - 0.02 * rng.random(n_signal)
+    fold = rng.permutation(np.arange(N) % K)
+    scored = Scored(score, fold, (False,) * K, lambda x: x)
+    simulated = rng.random((K, 20_000)) if template == "simulated" else None
+    return Events(scored, mass, inside, simulated)
+
+
+@pytest.mark.parametrize("template", ["no", "simulated"])
+def test_p_values_without_a_signal_are_uniform(template, rng):
+    """Or a little too large: a background that is estimated counts as if one more event were."""
+    found = [search(drawn(rng, template=template), eps_b=EPS).p_values() for _ in range(300)]
+    for name in ("0.1", "0.03", "0.01", "shape"):
+        p = np.array([one[name] for one in found])
+        assert kstest(p, "uniform", alternative="greater").pvalue > 0.005, name
+        assert kstest(p, "uniform").statistic < 0.15, name
+        assert -0.05 < p.mean() - 0.5 < 0.07
+
+
+def test_a_smooth_leak_is_interpolated(rng):
+    """Scores that grow with the mass pass more often above than below, and no signal is claimed."""
+    z = [search(drawn(rng, leak=0.3), eps_b=(0.1,)).cuts[0] for _ in range(100)]
+    pulls = [(c.n - c.background.value) / np.hypot(c.background.error, c.n**0.5) for c in z]
+    assert abs(np.mean(pulls)) < 0.5
+    assert np.std(pulls) < 1.3
+
+
+def test_a_signal_is_found(rng):
+    none, some = (search(drawn(rng, n_signal=n), eps_b=EPS).p_values() for n in (0, 90))
+    assert all(some[name] < 1e-3 for name in ("0.03", "0.01", "shape"))
+    assert min(none.values()) > 1e-3
+
+
+def test_the_whole_score_is_as_good_as_the_best_cut(rng):
+    """Within a factor of ten, without a choice."""
+    ratios = []
+    for _ in range(20):
+        p = search(drawn(rng, n_signal=45), eps_b=EPS).p_values()
+        ratios.append(np.log10(p.pop("shape")) - np.log10(min(p.values())))
+    assert np.median(ratios) < 1
+
+
+def test_counts_by_hand():
+    """One event in ten is above the cut in each fold; half of the events are outside."""
+    score = np.tile(np.arange(100) / 100, 10)
+    inside = np.repeat([True, False], 500)
+    fold = np.arange(1000) % K
+    mass = np.concatenate([np.linspace(4700, 5500, 500), np.linspace(4400, 4700, 500)])
+    events = Events(Scored(score, fold, (False, True) + (False,) * 3, lambda x: x), mass, inside)
+    outcome = search(events, eps_b=[0.1, 0.5])
+    assert [cut.eps_b for cut in outcome.cuts] == [0.5, 0.1]
+    assert [cut.n for cut in outcome.cuts] == [250, 50]
+    assert [cut.n_template for cut in outcome.cuts] == [250, 50]
+    assert outcome.collapsed == 1
+    simulated = Events(events.scored, mass, inside, np.tile(np.arange(100) / 100, (K, 1)))
+    cut = search(simulated, eps_b=[0.1]).cuts[0]
+    assert cut.background == Estimate(pytest.approx(50), pytest.approx(500 * (0.09 / 100) ** 0.5))
+
+
+def test_a_closure_error_makes_p_values_larger():
+    cut = Cut(0.01, 160, Estimate(100.0, 5.0), 90)
+    p = [cut.p(delta) for delta in (0.0, 0.1, 0.5)]
+    assert p[0] < 1e-5 < p[1] < p[2] < 0.5
+    outcome = Outcome((cut,), 0.2, 0)
+    assert outcome.p_values({0.01: 0.1}) == {"0.01": p[1], "shape": 0.2}
+
+
+def test_the_common_recipe(rng):
+    """Scores that remember the events they were trained on claim a signal; others do not."""
+    simulated = rng.random(100_000)
+    fair = [naive(rng.random(5000), simulated, eps_b=EPS) for _ in range(200)]
+    for name in ("0.1", "0.01"):
+        assert np.mean([z[name] for z in fair]) == pytest.approx(0, abs=0.35)
+        assert np.std([z[name] for z in fair]) == pytest.approx(1, abs=0.3)
+    remembered = naive(rng.random(5000) ** 0.5, simulated, eps_b=EPS)
+    assert remembered["0.1"] > 10
+
+
+def test_a_cut_that_is_too_tight(rng):
+    with pytest.raises(ValueError, match=r"expected a background efficiency of at least .*; got"):
+        search(drawn(rng), eps_b=[0.0001])

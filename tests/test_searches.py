@@ -1,0 +1,159 @@
+"""Searches of fabricated events, from the grid to the report."""
+
+import json
+
+import numpy as np
+import pytest
+from fabricated import CWOLA, SOURCES, SUPERVISED, ZERO_SHOT, arm, study
+from test_studies import IN_PROCESS
+
+from fivesigma import studies
+from fivesigma.findings import Null, power
+from fivesigma.report import write_report
+from fivesigma.results import save
+from fivesigma.searches import SearchTask
+from fivesigma.studies import run
+
+TREES = arm(
+    CWOLA,
+    name="trees",
+    strategy="trees",
+    options={"members": 1, "max_iter": 5},
+    representation={"kind": "features", "observables": ["width", "lha"]},
+)
+CHANGES = {
+    "arms": [TREES],
+    "luminosity_fb": 1.0,
+    "held_out": {"signal": 40, "background": 60},
+    "grid": {"s_over_sqrt_b": [0, 2, 4], "repeats": 3, "eps_b": [0.2, 0.1]},
+    "search": {"folds": 2, "null_sets": 40, "sets_per_task": 20},
+}
+
+
+def test_the_grid_of_a_search(plan):
+    """Data sets without a signal once, with a signal at each strength; kinematics always."""
+    tasks = plan(study(**CHANGES)).searches()
+    sets = [(t.task.trainings[0].strengths, len(t.task.trainings)) for t in tasks]
+    assert sets == [((0.0,), 20), ((0.0,), 20), ((2.0,), 3), ((4.0,), 3)]
+    assert len({task.hash for task in tasks}) == len(tasks)
+    assert all(task.task.dijet for task in tasks)
+    assert tasks[1].task.trainings[0].repeat == 20
+    assert tasks[0].title == "trees, ID10, S/sqrt(B) = 0, 20 data sets"
+
+
+def test_what_decides_a_record(plan):
+    def first(**search):
+        changes = CHANGES | {"search": CHANGES["search"] | search}
+        return plan(study(**changes)).searches()[0].hash
+
+    base = first()
+    assert first(null_sets=60) == base
+    assert (
+        len({base, first(folds=3), first(members=2), first(degree=2), first(naive="left out")}) == 5
+    )
+
+
+def test_a_search_needs_arms_that_know_no_truth():
+    with pytest.raises(ValueError, match=r"search: expected arms that learn without the truth"):
+        study(**CHANGES | {"arms": [TREES, SUPERVISED]})
+
+
+@pytest.mark.slow
+def test_a_task(plan):
+    task = plan(study(**CHANGES)).searches()[-1]
+    assert isinstance(task, SearchTask)
+    record = task.run()
+    assert record["hash"] == task.hash
+    assert [one["s_over_sqrt_b"] for one in record["sets"]] == [4.0] * 3
+    for one in record["sets"]:
+        assert one["n_events"] == 136 + round(4 * 136**0.5)
+        for how in ("interpolation", "template"):
+            found = one["outcomes"][how]
+            assert [cut["eps_b"] for cut in found["cuts"]] == [0.2, 0.1]
+            assert 0 <= min(found["n_signal"]) <= max(found["n_signal"]) <= round(4 * 136**0.5)
+        assert set(one["naive"]) == {"0.2", "0.1"}
+        assert 0 <= one["auc"] <= 1
+    assert json.dumps(task.run()) == json.dumps(record)
+
+
+@pytest.mark.slow
+def test_a_search_from_the_study_to_the_report(samples, tmp_path, monkeypatch):
+    monkeypatch.setattr(studies, "prepare", lambda *_, **__: samples)
+    monkeypatch.setattr(studies, "LocalCluster", IN_PROCESS)
+    made = run(
+        study(**CHANGES),
+        out=tmp_path,
+        store=tmp_path / "store",
+        workers=1,
+        report=lambda *_: None,
+    )
+    results = json.loads(save(made, tmp_path).read_text())
+    assert list(results["search"]) == ["trees, interpolation", "trees, template"]
+    for one in results["search"].values():
+        assert one["null"]["n_sets"] == 40
+        assert list(one["power"]) == ["ID10"]
+        assert one["power"]["ID10"]["shape"]["s_over_sqrt_b"] == [2, 4]
+        assert len(one["null"]["calibrated"]["any"]["p"]) == 40
+    assert len(results["summary"]) == 2
+    assert "data sets without a signal" in results["summary"][0]
+    page = write_report(tmp_path).read_text()
+    assert "Without a signal" in page
+    for name in ("null", "power"):
+        assert json.loads((tmp_path / "tables" / f"{name}.json").read_text())
+
+
+# Findings, from records by hand
+
+
+def record(rng, *, strength=0.0, excess=0.0, width=1.0):
+    """Counts about 100 and 10 with an excess, in standard deviations."""
+    cuts = []
+    for eps, B in ((0.1, 100.0), (0.01, 10.0)):
+        n = max(0, round(B + B**0.5 * (excess + width * rng.normal())))
+        background = {"value": B, "error": 0.0}
+        cuts.append({"eps_b": eps, "n": n, "background": background, "n_template": n})
+    found = {"cuts": cuts, "shape": float(rng.random()), "collapsed": 0}
+    found["n_signal"] = [round(B**0.5 * excess) for B in (100.0, 10.0)]
+    naive = {"0.1": 5.0, "0.01": 3.0}
+    outcomes = {"template": found}
+    return {"s_over_sqrt_b": strength, "naive": naive, "auc": 0.5, "outcomes": outcomes}
+
+
+def test_closure_is_of_the_counts():
+    rng = np.random.default_rng(1)
+    fair = Null([record(rng) for _ in range(400)], "template")
+    assert fair.closure[0.1] < 0.05
+    assert fair.summary()["calibrated"]["0.1"]["ks_p"] > 0.001
+    assert fair.summary()["naive_z"]["0.1"]["median"] == 5
+    wide = Null([record(rng, width=3.0) for _ in range(400)], "template")
+    assert wide.closure[0.1] == pytest.approx(8**0.5 * 0.1, rel=0.15)
+    assert wide.summary()["local"]["0.1"]["z_max"] < 4
+
+
+def test_power_of_a_known_excess():
+    """An excess of five standard deviations per unit of strength reaches five at one."""
+    rng = np.random.default_rng(2)
+    null = Null([record(rng) for _ in range(200)], "template")
+    hits = [record(rng, strength=s, excess=5 * s) for s in (0.5, 1.0, 1.5) for _ in range(40)]
+    found = power(hits, null, rng=rng)
+    assert found["0.1"]["reach"]["local"]["5"]["value"] == pytest.approx(1, abs=0.15)
+    calibrated = found["0.1"]["reach"]["calibrated"]["5"]["value"]
+    assert found["0.1"]["reach"]["local"]["5"]["value"] <= calibrated < 1.4
+    assert found["0.1"]["origin"][-1] == ["extrapolated"]
+    assert set(found) == {"0.1", "0.01", "shape", "any"}
+
+
+def test_too_few_data_sets():
+    with pytest.raises(ValueError, match="expected 20 data sets without a signal; got 1"):
+        Null([record(np.random.default_rng(1))], "template")
+
+
+@pytest.mark.slow
+def test_a_network_that_learns_nothing_of_the_data(plan):
+    """A pretrained network is searched with, too: one strength a data set."""
+    ours = plan(study(**CHANGES | {"arms": [ZERO_SHOT], "sources": SOURCES}))
+    tasks = ours.searches()
+    assert {len(training.strengths) for t in tasks for training in t.task.trainings} == {1}
+    for pretraining in ours.pretraining():
+        pretraining.run()
+    assert len(tasks[-1].run()["sets"]) == 3
