@@ -18,9 +18,10 @@ TRUNK = (
     "selection", "sample", "store", "readers", "constituents", "augmentations", "representations",
     "rows", "datasets", "mixtures", "contrast", "networks", "losses", "schedule", "prediction",
     "training", "heads", "strategies", "folds", "evaluation", "statistics", "measurement",
-    "counting", "likelihood", "export", "background", "search", "calibration", "benchmarks",
-    "configuration", "loading", "arms", "sources", "tasks", "searches", "samples", "plan",
-    "studies", "results", "series", "plots", "tables", "captions", "report", "progress", "cli",
+    "counting", "likelihood", "export", "background", "search", "calibration", "findings",
+    "benchmarks", "configuration", "observed", "loading", "arms", "sources", "tasks", "searches",
+    "samples", "plan", "studies", "results", "series", "plots", "tables", "captions", "report",
+    "progress", "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
 BUILD_ON_EACH_OTHER = ("networks", "strategies")

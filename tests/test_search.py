@@ -50,7 +50,8 @@ def test_a_smooth_leak_is_interpolated(rng):
 
 
 def test_a_signal_is_found(rng):
-    none, some = (search(drawn(rng, n_signal=n), eps_b=EPS).p_values() for n in (0, 90))
+    found = [search(drawn(rng, n_signal=n), eps_b=EPS) for n in (0, 150)]
+    none, some = (outcome.p_values() for outcome in found)
     assert all(some[name] < 1e-3 for name in ("0.03", "0.01", "shape"))
     assert min(none.values()) > 1e-3
 

@@ -125,6 +125,17 @@ class Sources(_Strict):
     """Where the events are taken from."""
 
 
+class Observed(_Strict):
+    """Events to search in that are not simulated by the study."""
+
+    path: Path
+    """File."""
+    reader: str
+    """Name of a reader of such files."""
+    options: dict[str, Any] = {}
+    """Fields of the reader."""
+
+
 class Search(_Strict):
     """How data are searched, and in how many data sets without a signal that is calibrated."""
 
@@ -140,6 +151,8 @@ class Search(_Strict):
     ]
     """Where the background behind a cut is taken from: the sidebands, or simulated events of the
     signal region, those held out. Each is calibrated by itself."""
+    data: Observed | None = None
+    """Events to search in; as many background events are in the data sets it is calibrated with."""
     null_sets: Annotated[int, Field(ge=40)] = 200
     """Data sets without a signal."""
     sets_per_task: Positive = 10

@@ -6,7 +6,7 @@ p-values, and what the common recipe claims. Only then is a strength of the sign
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -78,6 +78,18 @@ class Null:
         """Calibrated p-values by name; `any` is for the smallest of all local ones."""
         found = local(outcome, self.closure)
         return {name: calibrate(p, self.p[name]) for name, p in found.items()}
+
+    def of_data(self, record: Set) -> dict[str, Any]:
+        """What data hold, calibrated; JSON types only."""
+        outcome = self.outcome(record)
+        return {
+            "n_events": record["n_events"],
+            "cuts": [asdict(cut) for cut in outcome.cuts],
+            "collapsed": outcome.collapsed,
+            "local": local(outcome, self.closure),
+            "calibrated": {name: asdict(c) for name, c in self.calibrate(outcome).items()},
+            "naive_z": dict(record["naive"]),
+        }
 
     def crossed(self) -> dict[str, Floats]:
         """p-values of each half of the data sets, with closure and calibration of the other."""

@@ -17,6 +17,7 @@ from .configuration import (
     Augmenting,
     Grid,
     Held,
+    Observed,
     Published,
     SampleRequest,
     Search,
@@ -27,7 +28,7 @@ from .configuration import (
 __all__ = ["load", "parse"]
 
 MODELS: tuple[type[BaseModel], ...] = (
-    *(SampleRequest, Grid, Held, Augmenting, Arm, Sources, Search, Published, Study),
+    *(SampleRequest, Grid, Held, Augmenting, Arm, Sources, Observed, Search, Published, Study),
 )
 
 

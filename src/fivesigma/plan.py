@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from .arms import Built, build
-from .configuration import Arm, Study
+from .configuration import Arm, Search, Study
 from .representations import REPRESENTATIONS, Representation
+from .sample import Sample
 from .samples import Report, Samples, n_background, represent
 from .searches import SearchTask
 from .sources import Source, load_network
-from .store import Sample
-from .tasks import Pretraining, Task, Training
+from .tasks import REGIONS, Pretraining, Task, Training
 
 __all__ = ["Plan"]
 
@@ -38,12 +38,29 @@ class Plan:
         sets = {0.0: search.null_sets} | {
             s: self.study.grid.repeats for s in self.study.grid.s_over_sqrt_b if s > 0
         }
-        return [
+        return self._of_data(search) + [
             SearchTask(self._task(arm, target, chunk, kinematics="always"), search)
             for strength, n in sets.items()
             for arm in self.study.arms
             for target in list(self.samples.targets)[: None if strength else 1]
             for chunk in batched([Training(r, (strength,)) for r in range(n)], search.sets_per_task)
+        ]
+
+    def _of_data(self, search: Search) -> list[SearchTask]:
+        """Searches in events that are not simulated."""
+        if (observed := self.samples.observed) is None:
+            return []
+        target, once = next(iter(self.samples.targets)), (Training(0, (0.0,)),)
+        return [
+            SearchTask(
+                self._task(arm, target, once, kinematics="always"),
+                search,
+                (
+                    self._folder(observed, build(arm).stored),
+                    self._folder(observed, REPRESENTATIONS["dijet"]()),
+                ),
+            )
+            for arm in self.study.arms
         ]
 
     def tasks(self) -> list[Task]:
@@ -87,13 +104,19 @@ class Plan:
             target=target,
             trainings=trainings,
             seed=study.seed,
-            n_background=n_background(study, samples.benchmark, arm),
+            n_background=self._n_background(arm),
             held_out=(study.held_out.signal, study.held_out.background),
             eps_b=tuple(study.grid.eps_b),
             pools=pools,
             dijet=dijet,
             source=self._source(arm, built, target),
         )
+
+    def _n_background(self, arm: Arm) -> int:
+        """Of the luminosity, or as many as there are observed."""
+        if (observed := self.samples.observed) is None:
+            return n_background(self.study, self.samples.benchmark, arm)
+        return next(row.count for row in observed.cutflow if row.cut == REGIONS[0])
 
     def _source(self, arm: Arm, built: Built, target: str) -> Path | None:
         """File of the network to start from."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .arms import build
 from .benchmarks import BENCHMARKS, Benchmark
 from .configuration import Arm, SampleRequest, Study
+from .observed import take_in
 from .representations import Representation
 from .sample import Sample
 from .store import Recipe, make, missing
@@ -40,6 +41,8 @@ class Samples:
     """Signal events to learn from, by the name of their parameter point."""
     source_background: Sample | None
     """Background events to learn from, of which none is in `background`."""
+    observed: Sample | None = None
+    """Events to search in that are not simulated."""
 
     def source_names(self, target: str) -> list[str]:
         """What may be learnt from before this target."""
@@ -80,7 +83,10 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
     others = [study.sources.background] if study.sources else []
     for request in (*targets.values(), *points.values(), study.background, *others):
         recipe(benchmark, request, seed=study.seed)  # a parameter that is wrong is said at once
+    data = study.search.data if study.search else None
+    observed = take_in(data, benchmark, folder=store, report=report) if data else None
     samples = Samples(
+        observed=observed,
         benchmark=benchmark,
         targets={name: sample(name, request) for name, request in targets.items()},
         background=sample("background", study.background),

@@ -1,19 +1,22 @@
 """One task of a calibrated search: the whole chain in some data sets, with and without a signal."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .arms import build
 from .configuration import Search
 from .datasets import Dataset
 from .digest import digest
 from .evaluation import auc, roc
 from .folds import Scored, cross_score, deal
+from .rows import Blocks, Rows
 from .search import Events, naive, search
-from .tasks import Ready, Task
+from .tasks import REGIONS, Ready, Task
 
 __all__ = ["SearchTask"]
 
@@ -26,16 +29,22 @@ class SearchTask:
     """What would be learnt from each as a whole."""
     settings: Search
     """How to search."""
+    data: tuple[Path, Path] | None = None
+    """Folders of represented events that are not simulated, and of their kinematics, to search in
+    instead."""
 
     @property
     def hash(self) -> str:
         """Digest of all that decides the record."""
-        how = self.settings.model_dump(exclude={"null_sets", "sets_per_task"})
-        return digest({"task": self.task.hash, "search": how})
+        how = self.settings.model_dump(exclude={"null_sets", "sets_per_task", "data"})
+        data = self.data and ["/".join(path.parts[-2:]) for path in self.data]
+        return digest({"task": self.task.hash, "search": how, "data": data})
 
     @property
     def title(self) -> str:
         """What it is, for people."""
+        if self.data:
+            return f"{self.task.arm.name}, data"
         first, n = self.task.trainings[0], len(self.task.trainings)
         strength = f"S/sqrt(B) = {first.strengths[0]:g}"
         return f"{self.task.arm.name}, {self.task.target}, {strength}, {n} data sets"
@@ -43,6 +52,8 @@ class SearchTask:
     def run(self) -> dict[str, Any]:
         """The record of the task."""
         ready = self.task.prepare()
+        if self.data:
+            ready = replace(ready, data=(self._observed(),))
         folds = [
             deal(data.y, self.settings.folds, rng=np.random.default_rng(seed))
             for data, seed in zip(ready.data, ready.learner.seeds, strict=True)
@@ -63,7 +74,7 @@ class SearchTask:
         return {"hash": self.hash, "sets": sets}
 
     def _set(self, data: Dataset, scored: Scored, tests: tuple[Any, Any]) -> dict[str, Any]:
-        inside, mass = data.y == 1, self.task.kinematics(data)[:, 0].astype(np.float64)
+        inside, mass = data.y == 1, self._kinematics(data)[:, 0].astype(np.float64)
         signal, background = (scored.of(x) for x in tests)
         found = {}
         for how in self.settings.background:
@@ -76,6 +87,18 @@ class SearchTask:
         auc = _auc(signal[0], background[0])
         return {"n_events": int(inside.sum()), "auc": auc, "outcomes": found}
 
+    def _kinematics(self, data: Dataset) -> NDArray[np.float32]:
+        return self.task.kinematics(data) if self.data is None else _blocks(self.data[1])[:]
+
+    def _observed(self) -> Dataset:
+        """The events that are not simulated, labelled by region."""
+        assert self.data is not None
+        events = _blocks(self.data[0])
+        n = [len(rows) for rows in events.rows()]
+        y = np.repeat([1, 0], n)
+        data = Dataset(Rows(events, np.arange(sum(n))), y, np.zeros(sum(n)), np.ones(sum(n)))
+        return build(self.task.arm).contrast(data, _blocks(self.data[1])[:])
+
     def _naive(self, ready: Ready) -> list[dict[str, float]]:
         """The common recipe on the same data sets."""
         fitted = ready.strategy(ready.start, ready.data, ready.learner)
@@ -86,6 +109,10 @@ class SearchTask:
             scores = fitted.score(i, inside.x), fitted.score(i, background)
             found.append(naive(*scores, eps_b=self.task.eps_b))
         return found
+
+
+def _blocks(folder: Path) -> Blocks:
+    return Blocks(tuple(np.load(folder / f"{name}.npy", mmap_mode="r") for name in REGIONS))
 
 
 def _auc(signal: NDArray[Any], background: NDArray[Any]) -> float:

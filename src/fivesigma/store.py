@@ -34,7 +34,16 @@ from .jets import JetDefinition, cluster
 from .sample import Sample, number
 from .selection import Selection
 
-__all__ = ["Recipe", "Sample", "default_folder", "make", "missing", "open_sample"]
+__all__ = [
+    "Recipe",
+    "Sample",
+    "default_folder",
+    "make",
+    "missing",
+    "open_sample",
+    "read_record",
+    "write_shard",
+]
 
 FORMAT = 1
 SEEDS_PER_SAMPLE = 10_000
@@ -84,7 +93,7 @@ def open_sample(recipe: Recipe, n: int, *, folder: Path, skip: int = 0) -> Sampl
         ValueError: Missing or broken shards.
     """
     wanted = _shards(recipe, n, folder, skip)
-    found = {path: record for path in wanted if (record := _record(path)) is not None}
+    found = {path: record for path in wanted if (record := read_record(path)) is not None}
     if len(found) < len(wanted):
         place = folder / recipe.hash
         raise ValueError(f"expected {len(wanted)} shards in {place}; got {len(found)}")
@@ -95,7 +104,7 @@ def open_sample(recipe: Recipe, n: int, *, folder: Path, skip: int = 0) -> Sampl
 def missing(recipe: Recipe, n: int, *, folder: Path, skip: int = 0) -> int:
     """How many of n events behind the first `skip` are still to be generated."""
     shards = _shards(recipe, n, folder, skip)
-    return recipe.shard_events * sum(_record(path) is None for path in shards)
+    return recipe.shard_events * sum(read_record(path) is None for path in shards)
 
 
 def make(
@@ -125,7 +134,7 @@ def make(
         raise ValueError(f"expected a number of events >= 1; got {n}")
     wanted = _shards(recipe, n, folder, skip)
     (folder / recipe.hash).mkdir(parents=True, exist_ok=True)
-    todo = [path for path in wanted if _record(path) is None]
+    todo = [path for path in wanted if read_record(path) is None]
     report = progress or (lambda done, total: None)
     report(len(wanted) - len(todo), len(wanted))
     if todo:
@@ -145,7 +154,7 @@ def _shards(recipe: Recipe, n: int, folder: Path, skip: int) -> list[Path]:
     return [folder / recipe.hash / f"shard-{i:05d}.parquet" for i in range(first, last)]
 
 
-def _record(path: Path) -> dict[str, Any] | None:
+def read_record(path: Path) -> dict[str, Any] | None:
     """What a shard says of itself; None if there is none, or it is not whole."""
     try:
         metadata = pq.read_schema(path).metadata
@@ -218,10 +227,11 @@ def _make_shard(recipe: Recipe, index: int, path: Path) -> None:
         "cutflow": [[row.cut, row.count] for row in selected.cutflow],
         "seconds": {"generation": generated - start, "response": time.perf_counter() - generated},
     }
-    _write(selected.events, record, path)
+    write_shard(selected.events, record, path)
 
 
-def _write(events: ak.Array, record: dict[str, Any], path: Path) -> None:
+def write_shard(events: ak.Array, record: dict[str, Any], path: Path) -> None:
+    """Write selected events with what the shard says of itself, under a temporary name first."""
     table = ak.to_arrow_table(events, extensionarray=False)
     table = table.replace_schema_metadata({RECORD: json.dumps(record).encode()})
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from .counting import significance
 from .series import Results, Series, at_cut, cuts, number, series, spread
 from .statistics import components
 
@@ -75,9 +76,10 @@ def _spread(results: Results, one: Series) -> list[Row]:
 
 
 def search_tables(results: Results) -> dict[str, list[Row]]:
-    """The tables of a calibrated search: `null`, without a signal, and `power`."""
-    null, powers = [], []
+    """The tables of a calibrated search: `null`, without a signal, `power`, and of `data`."""
+    null, powers, data = [], [], []
     for method, one in results["search"].items():
+        data += _data_rows(method, one["data"]) if "data" in one else []
         numbers = one["null"]
         for name, found in numbers["local"].items():
             row = {"method": method, "p_value": name, "data_sets": numbers["n_sets"]}
@@ -92,7 +94,21 @@ def search_tables(results: Results) -> dict[str, list[Row]]:
                 for kind, level in (("calibrated", 3), ("calibrated", 5), ("local", 5)):
                     row |= _limit(found, kind, level)
                 powers.append(row | _limit(found, "uncalibrated", 5))
-    return {"null": null, "power": powers}
+    return {"null": null, "power": powers} | ({"data": data} if data else {})
+
+
+def _data_rows(method: str, found: Mapping[str, Any]) -> list[Row]:
+    cuts = {f"{cut['eps_b']:g}": cut for cut in found["cuts"]}
+    rows = []
+    for name, calibrated in found["calibrated"].items():
+        background = cuts.get(name, {}).get("background", {})
+        row = {"method": method, "p_value": name, "observed": cuts.get(name, {}).get("n")}
+        row |= {"expected": background.get("value"), "expected_error": background.get("error")}
+        row |= {"z_local": float(significance(found["local"][name]))}
+        row |= {"z_calibrated": calibrated["z"], "p_calibrated": calibrated["p"]}
+        row |= {"origin": calibrated["origin"], "naive_z": found["naive_z"].get(name)}
+        rows.append(row)
+    return rows
 
 
 def _limit(found: Mapping[str, Any], kind: str, level: int) -> Row:
