@@ -18,10 +18,10 @@ TRUNK = (
     "selection", "sample", "store", "readers", "constituents", "augmentations", "representations",
     "rows", "datasets", "mixtures", "contrast", "networks", "losses", "schedule", "prediction",
     "training", "heads", "strategies", "folds", "evaluation", "statistics", "measurement",
-    "counting", "likelihood", "export", "background", "search", "calibration", "findings",
-    "benchmarks", "configuration", "observed", "loading", "arms", "sources", "tasks", "searches",
-    "samples", "plan", "studies", "results", "series", "plots", "tables", "captions", "report",
-    "progress", "cli",
+    "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
+    "findings", "benchmarks", "configuration", "observed", "loading", "arms", "sources", "tasks",
+    "searches", "samples", "plan", "studies", "results", "series", "plots", "tables", "captions",
+    "report", "progress", "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
 BUILD_ON_EACH_OTHER = ("networks", "strategies")
@@ -38,6 +38,9 @@ DOORS = {
     },
     "pyarrow": {"sample", "store"},
     "typer": {"cli"},
+    "uproot": {"readers"},
+    "h5py": {"readers"},
+    "pyhf": {"export"},
 }
 PHYSICS = (*TRUNK[: TRUNK.index("store") + 1], "benchmarks")
 LEARNING = (

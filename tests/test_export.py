@@ -13,7 +13,8 @@ with warnings.catch_warnings():
     import pyhf
 
 from fivesigma.export import Column, Table, hepdata, workspace
-from fivesigma.likelihood import Model, discovery, exclusion, q0, q_mu, upper_limit
+from fivesigma.likelihood import Model, q0, q_mu
+from fivesigma.limits import discovery, exclusion, upper_limit
 
 TOLERANCE = 1e-6  # relative, of q, p and CLs: what the fits of pyhf reach
 

@@ -9,18 +9,8 @@ from scipy.stats import kstest
 
 from fivesigma import likelihood
 from fivesigma.counting import asimov_exclusion, p_value, poisson_deviance, poisson_p, significance
-from fivesigma.likelihood import (
-    Data,
-    Model,
-    asimov_data,
-    discovery,
-    exclusion,
-    fit,
-    q0,
-    q_mu,
-    toys,
-    upper_limit,
-)
+from fivesigma.likelihood import Data, Model, asimov_data, fit, q0, q_mu, toys
+from fivesigma.limits import discovery, exclusion, upper_limit
 from fivesigma.statistics import asimov
 
 B = np.array([100.0, 50.0, 20.0])

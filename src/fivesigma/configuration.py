@@ -152,7 +152,8 @@ class Search(_Strict):
     """Where the background behind a cut is taken from: the sidebands, or simulated events of the
     signal region, those held out. Each is calibrated by itself."""
     data: Observed | None = None
-    """Events to search in; as many background events are in the data sets it is calibrated with."""
+    """Events to search in. The data sets that it is calibrated with are of the study's luminosity;
+    if it says none, they have as many events in the signal region."""
     null_sets: Annotated[int, Field(ge=40)] = 200
     """Data sets without a signal."""
     sets_per_task: Positive = 10

@@ -89,6 +89,7 @@ class Null:
             "local": local(outcome, self.closure),
             "calibrated": {name: asdict(c) for name, c in self.calibrate(outcome).items()},
             "naive_z": dict(record["naive"]),
+            "doctor": record["outcomes"][self.background].get("doctor", []),
         }
 
     def crossed(self) -> dict[str, Floats]:

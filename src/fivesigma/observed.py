@@ -43,10 +43,11 @@ def take_in(
     Raises:
         ValueError: no such reader, or a file that it does not read.
     """
-    made_by = reader(data.reader, **data.options)
+    made_by = reader(data.reader, **_fields(data, benchmark))
     if not data.path.is_file():
         raise ValueError(f"search.data.path: expected a file; got {data.path}")
     made_of = {"content": _content(data.path), "reader": data.reader, "options": data.options}
+    made_of["jets"] = dataclasses.asdict(benchmark.jets)
     selection = dataclasses.asdict(benchmark.selection)
     place = folder / f"data-{digest(made_of | {'selection': selection})}"
     if not (place / "whole").exists():
@@ -64,6 +65,18 @@ def take_in(
     shards = tuple(sorted(place.glob("shard-*.parquet")))
     records = tuple(record for path in shards if (record := read_record(path)) is not None)
     return Sample(place, shards, records)
+
+
+def _fields(data: Observed, benchmark: Benchmark) -> dict[str, Any]:
+    """Fields of the reader; jets are the benchmark's where nothing else is said of them."""
+    said = data.options.get("definition", {})
+    if not isinstance(said, dict):
+        raise ValueError(f"search.data.options.definition: expected fields of jets; got {said!r}")
+    try:
+        jets = dataclasses.replace(benchmark.jets, **said)
+    except TypeError as error:
+        raise ValueError(f"search.data.options.definition: {error}") from error
+    return data.options | {"definition": jets}
 
 
 def _keep(batches: list[Any], folder: Path, index: int, name: str) -> None:

@@ -113,8 +113,9 @@ class Plan:
         )
 
     def _n_background(self, arm: Arm) -> int:
-        """Of the luminosity, or as many as there are observed."""
-        if (observed := self.samples.observed) is None:
+        """Of the luminosity; where none is said, as many as there are observed."""
+        observed = self.samples.observed
+        if observed is None or self.study.luminosity_fb is not None:
             return n_background(self.study, self.samples.benchmark, arm)
         return next(row.count for row in observed.cutflow if row.cut == REGIONS[0])
 

@@ -12,6 +12,7 @@ from .arms import build
 from .configuration import Search
 from .datasets import Dataset
 from .digest import digest
+from .doctor import examine
 from .evaluation import auc, roc
 from .folds import Scored, cross_score, deal
 from .rows import Blocks, Rows
@@ -84,8 +85,19 @@ class SearchTask:
             true = inside & (data.truth == 1)
             n_signal = [int((events.passing(cut.eps_b) & true).sum()) for cut in outcome.cuts]
             found[how] = dataclasses.asdict(outcome) | {"n_signal": n_signal}
+            if self.data:
+                found[how]["doctor"] = self._examined(events, data)
         auc = _auc(signal[0], background[0])
         return {"n_events": int(inside.sum()), "auc": auc, "outcomes": found}
+
+    def _examined(self, events: Events, data: Dataset) -> list[dict[str, Any]]:
+        rng = np.random.default_rng(self.task.seed)
+        found = examine(events, self._kinematics(data), eps_b=self.task.eps_b, rng=rng)
+        return [
+            dataclasses.asdict(finding)
+            | {"value": finding.value if np.isfinite(finding.value) else None}
+            for finding in found
+        ]
 
     def _kinematics(self, data: Dataset) -> NDArray[np.float32]:
         return self.task.kinematics(data) if self.data is None else _blocks(self.data[1])[:]

@@ -1,0 +1,159 @@
+r"""What can be wrong with a search, looked for in its own events.
+
+* Models that give one score to all events; cuts with too few events behind them.
+* Events that are there twice: in different folds they are trained on and scored at once.
+* A score that knows the mass. In the sidebands, where there is no signal, it shows as an area under
+  the ROC curve of upper against lower other than 1/2, as an efficiency of the cut that is not flat,
+  and as a distance correlation with the mass,
+
+$$ dCor^2 = \frac{\langle A_{ij} B_{ij} \rangle}{\sqrt{\langle A_{ij}^2 \rangle
+   \langle B_{ij}^2 \rangle}} , \qquad A_{ij} = a_{ij} - \bar a_{i \cdot} - \bar a_{\cdot j} +
+   \bar a_{\cdot \cdot} , \quad a_{ij} = |s_i - s_j| , $$
+
+  and B likewise of the masses, which is 0 if and only if they are independent.
+
+References:
+    Measuring and testing dependence by correlation of distances
+    (Szekely, Rizzo, Bakirov, 2007) https://arxiv.org/abs/0803.4101
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from .evaluation import auc, roc
+from .search import Events
+
+__all__ = ["Finding", "distance_correlation", "examine"]
+
+Floats: TypeAlias = NDArray[np.float64]
+Verdict: TypeAlias = Literal["fine", "look", "fault"]
+
+MOST = 1000  # events in a distance correlation
+BINS = 6
+FEW = 10.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    check: str
+    """What was looked at."""
+
+    value: float
+    """What was found."""
+
+    verdict: Verdict
+    """Whether it can stay."""
+
+    words: str
+    """What it means."""
+
+
+def examine(
+    events: Events,
+    kinematics: NDArray[Any],
+    *,
+    eps_b: Sequence[float],
+    rng: np.random.Generator,
+) -> list[Finding]:
+    """Look for what makes a significance wrong.
+
+    Args:
+        events: scores, masses and regions of N events.
+        kinematics: numbers that tell events apart, shape (N, C).
+        eps_b: background efficiencies of the cuts.
+        rng: for permutations.
+    """
+    return [
+        _collapsed(events),
+        _twice(events, kinematics),
+        *[_behind(events, eps) for eps in sorted(eps_b, reverse=True)],
+        _between_sidebands(events),
+        _flat(events, max(eps_b)),
+        _independent(events, rng),
+    ]
+
+
+def distance_correlation(x: Floats, y: Floats) -> float:
+    """DCor of two numbers of n events, each of shape (n,), within [0, 1]."""
+    A, B = (_centred(v) for v in (x, y))
+    scale = math.sqrt((A * A).mean() * (B * B).mean())
+    return math.sqrt(max(0.0, (A * B).mean()) / scale) if scale else 0.0
+
+
+def _centred(x: Floats) -> Floats:
+    a = np.abs(x[:, None] - x)
+    A: Floats = a - a.mean(axis=0) - a.mean(axis=1, keepdims=True) + a.mean()
+    return A
+
+
+def _collapsed(events: Events) -> Finding:
+    n, k = sum(events.scored.collapsed), len(events.scored.collapsed)
+    words = f"{n} of {k} folds have models with a constant score"
+    return Finding("collapsed folds", n, "fault" if n else "fine", words)
+
+
+def _twice(events: Events, kinematics: NDArray[Any]) -> Finding:
+    _, inverse, counts = np.unique(kinematics, axis=0, return_inverse=True, return_counts=True)
+    copies = counts[inverse.ravel()] > 1
+    n = int(counts[counts > 1].sum())
+    pairs = {
+        (row, fold)
+        for row, fold in zip(inverse.ravel()[copies], events.scored.fold[copies], strict=True)
+    }
+    across = len(pairs) - len({row for row, _ in pairs})
+    words = f"{n} events are there more than once, {across} of them in another fold as well"
+    return Finding("duplicate events", n, "fault" if n else "fine", words)
+
+
+def _behind(events: Events, eps: float) -> Finding:
+    n = int((events.passing(eps) & ~events.inside).sum())
+    words = f"{n} events outside the signal region are behind the cut at {100 * eps:g} %"
+    return Finding(f"events behind {eps:g}", n, "fine" if n >= FEW else "look", words)
+
+
+def _between_sidebands(events: Events) -> Finding:
+    upper = events.mass[~events.inside] > events.mass[events.inside].mean()
+    if not 0 < upper.sum() < len(upper):
+        return Finding("area between sidebands", math.nan, "look", "there is only one sideband")
+    area = auc(roc(events.scored.score[~events.inside], upper.astype(int)))
+    far = abs(area.value - 0.5) / max(area.error, 1e-9)
+    words = f"upper against lower sideband: {area.value:.3f} +- {area.error:.3f}, not 0.5"
+    return Finding("area between sidebands", area.value, _verdict(far), words)
+
+
+def _flat(events: Events, eps: float) -> Finding:
+    mass, passed = events.mass[~events.inside], events.passing(eps)[~events.inside]
+    edges = np.quantile(mass, np.linspace(0, 1, BINS + 1)[1:-1])
+    which = np.searchsorted(edges, mass)
+    n, k = (np.bincount(which, weights=w, minlength=BINS) for w in (None, passed))
+    share = k.sum() / n.sum()
+    T = float(((k - n * share) ** 2 / (n * share * (1 - share))).sum())
+    p = float(chi2.sf(T, BINS - 1))
+    words = f"efficiency at {100 * eps:g} % in {BINS} bins of the mass: chi2 = {T:.1f}, p = {p:.2g}"
+    return Finding("flat efficiency", T, "fine" if p > 0.01 else "look", words)
+
+
+def _independent(events: Events, rng: np.random.Generator, permutations: int = 100) -> Finding:
+    outside = np.flatnonzero(~events.inside)
+    chosen = rng.permutation(outside)[:MOST]
+    s, m = events.scored.score[chosen], events.mass[chosen]
+    value = distance_correlation(s, m)
+    null = np.array([distance_correlation(rng.permutation(s), m) for _ in range(permutations)])
+    far = (value - null.mean()) / max(null.std(), 1e-9)
+    words = f"distance correlation {value:.3f}, of shuffled scores {null.mean():.3f}"
+    return Finding("distance correlation", value, _verdict(far), words)
+
+
+def _verdict(standard_deviations: float) -> Verdict:
+    """Of a number and what it should be."""
+    return "fine" if standard_deviations < 3 else "look"

@@ -1,0 +1,78 @@
+"""Faults that are put in are found, and nothing else."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_search import EPS, K, drawn
+
+from fivesigma.doctor import distance_correlation, examine
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(1)
+
+
+def look(events, rng, kinematics=None):
+    if kinematics is None:
+        kinematics = np.stack([events.mass, events.scored.score], axis=1)
+    found = examine(events, kinematics, eps_b=EPS, rng=rng)
+    return {finding.check: finding for finding in found}
+
+
+def test_healthy_events(rng):
+    found = look(drawn(rng), rng)
+    assert {f.verdict for f in found.values()} == {"fine"}
+    assert list(found)[:2] == ["collapsed folds", "duplicate events"]
+    assert found["events behind 0.1"].value == pytest.approx(160, abs=40)
+
+
+def test_a_score_that_knows_the_mass(rng):
+    """In three ways."""
+    found = look(drawn(rng, leak=0.5), rng)
+    for check in ("area between sidebands", "flat efficiency", "distance correlation"):
+        assert found[check].verdict == "look", check
+    assert found["area between sidebands"].value > 0.55
+
+
+def test_duplicates_are_counted_across_folds(rng):
+    events = drawn(rng)
+    kinematics = np.arange(len(events.mass))[:, None].astype(float)
+    first, same, other = (np.flatnonzero(events.scored.fold == f) for f in (0, 0, 1))
+    kinematics[same[1]] = kinematics[first[0]]
+    kinematics[other[5]] = kinematics[first[7]]
+    found = look(events, rng, kinematics)["duplicate events"]
+    assert (found.value, found.verdict) == (4, "fault")
+    assert "1 of them in another fold" in found.words
+
+
+def test_collapsed_folds(rng):
+    events = drawn(rng)
+    broken = replace(events.scored, collapsed=(True,) + (False,) * (K - 1))
+    assert look(replace(events, scored=broken), rng)["collapsed folds"].verdict == "fault"
+
+
+def test_one_sideband(rng):
+    events = drawn(rng)
+    found = look(replace(events, inside=events.mass > 4700), rng)["area between sidebands"]
+    assert math.isnan(found.value)
+    assert found.verdict == "look"
+
+
+def test_distance_correlation_at_known_answers(rng):
+    x = rng.normal(size=800)
+    assert distance_correlation(x, 3 - 2 * x) == pytest.approx(1)
+    assert distance_correlation(x, np.zeros(800)) == 0
+    assert distance_correlation(x, rng.normal(size=800)) < 0.12
+    assert distance_correlation(x, x**2) > 0.3  # where the linear correlation vanishes
+
+
+def test_distance_correlation_of_gaussians(rng):
+    """Its closed form for a correlation of 0.5 (Szekely, Rizzo, Bakirov, 2007, theorem 7)."""
+    r = 0.5
+    x, y = rng.multivariate_normal([0, 0], [[1, r], [r, 1]], 2000).T
+    top = r * math.asin(r) + math.sqrt(1 - r**2) - r * math.asin(r / 2) - math.sqrt(4 - r**2) + 1
+    expected = math.sqrt(top / (1 + math.pi / 3 - math.sqrt(3)))
+    assert distance_correlation(x, y) == pytest.approx(expected, abs=0.04)
