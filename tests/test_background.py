@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from fivesigma.background import Estimate, closure, from_spectrum, from_template, interpolated
+from fivesigma.background import (
+    Estimate,
+    closure,
+    closures,
+    from_spectrum,
+    from_template,
+    interpolated,
+)
 
 SIDEBANDS = ((4400.0, 4700.0), (5500.0, 5800.0))
 REGION = (4700.0, 5500.0)
@@ -103,6 +110,20 @@ def test_closure_is_what_statistics_leave(rng):
     assert closure(n, estimates) == pytest.approx(delta, rel=0.15)
     exact = closure(rng.poisson(B, 4000), [Estimate(B, 0.0)] * 4000)
     assert exact < 0.02
+
+
+def test_closures_of_correlated_errors(rng):
+    """10 and 20 % beyond statistics, half of their variance in common."""
+    B, T = np.array([400.0, 300.0]), 20_000
+    Delta = np.array([[0.01, 0.01], [0.01, 0.04]])
+    shift = 1 + rng.multivariate_normal([0, 0], Delta, T)
+    n = rng.poisson(B * np.maximum(shift, 0)).astype(float)
+    found = closures([(n[:, j], [Estimate(B[j], 0.0)] * T) for j in range(2)])
+    np.testing.assert_allclose(found, Delta, atol=0.002)
+    fair = rng.poisson(B, (T, 2)).astype(float)
+    none = closures([(fair[:, j], [Estimate(B[j], 0.0)] * T) for j in range(2)])
+    assert np.linalg.eigvalsh(none).min() > -1e-12
+    assert np.abs(none).max() < 3e-4
 
 
 M = np.linspace(4400, 5800, 100)

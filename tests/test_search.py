@@ -6,7 +6,7 @@ from scipy.stats import kstest
 
 from fivesigma.background import Estimate
 from fivesigma.folds import Scored
-from fivesigma.search import Cut, Events, Outcome, naive, search
+from fivesigma.search import Closure, Cut, Events, Interval, Outcome, naive, search
 
 K, N = 5, 4000
 EPS = (0.1, 0.03, 0.01)
@@ -86,8 +86,13 @@ def test_a_closure_error_makes_p_values_larger():
     cut = Cut(0.01, 160, Estimate(100.0, 5.0), 90)
     p = [cut.p(delta) for delta in (0.0, 0.1, 0.5)]
     assert p[0] < 1e-5 < p[1] < p[2] < 0.5
-    outcome = Outcome((cut,), 0.2, 0)
-    assert outcome.p_values({0.01: 0.1}) == {"0.01": p[1], "shape": 0.2}
+    outcome = Outcome((cut,), (Interval(160, cut.background),), 0)
+    closures = [Closure({0.01: delta}, np.array([[delta**2]])) for delta in (0.0, 0.1, 0.5)]
+    found = [outcome.p_values(closure) for closure in closures]
+    assert [one["0.01"] for one in found] == p
+    shapes = [one["shape"] for one in found]
+    assert shapes[0] < 1e-5 < shapes[1] < shapes[2] < 0.5
+    assert outcome.p_values()["shape"] == pytest.approx(shapes[0])
 
 
 def test_the_common_recipe(rng):

@@ -33,14 +33,14 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "closure", "from_spectrum", "from_template", "interpolated"]
+__all__ = ["Estimate", "closure", "closures", "from_spectrum", "from_template", "interpolated"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Link: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
@@ -158,6 +158,27 @@ def closure(observed: Floats, estimates: list[Estimate]) -> float:
         raise ValueError(f"expected data sets with a background above 0; got {B}")
     excess = ((observed - B) / B) ** 2 - (B + sigma**2) / B**2
     return math.sqrt(max(0.0, float(excess.mean())))
+
+
+def closures(intervals: Sequence[tuple[Floats, list[Estimate]]]) -> Floats:
+    """Covariance of the relative errors that several estimates have beyond statistics, (J, J).
+
+    Delta = mean of r r^T over data sets, r_j = (n_j - B_j) / B_j, less (B_j + sigma_j^2) / B_j^2 on
+    the diagonal; directions in which that is negative are left out.
+
+    Args:
+        intervals: of each of J intervals, the events n, shape (T,), and the estimates of T data
+            sets.
+    """
+    r, excess = [], []
+    for n, estimates in intervals:
+        B, sigma = (np.array([getattr(e, name) for e in estimates]) for name in ("value", "error"))
+        r.append((n - B) / B)
+        excess.append(((B + sigma**2) / B**2).mean())
+    R = np.array(r)
+    eigenvalues, axes = np.linalg.eigh(R @ R.T / R.shape[1] - np.diag(excess))
+    Delta: Floats = (axes * np.maximum(eigenvalues, 0)) @ axes.T
+    return Delta
 
 
 def _dijet(m: Floats, sqrt_s: float, centre: float) -> Floats:

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .background import Estimate, closure
+from .background import Estimate, closure, closures
 from .calibration import Calibrated, calibrate, uniformity
 from .counting import significance
-from .search import Cut, Outcome
+from .search import Closure, Cut, Interval, Outcome
 from .statistics import Reach, asimov, reach
 
 __all__ = ["Null", "power"]
@@ -50,15 +50,14 @@ class Null:
         return [self.outcome(record) for record in self.records]
 
     @cached_property
-    def closure(self) -> dict[float, float]:
-        """By eps_b: relative error of the background beyond statistics."""
+    def closure(self) -> Closure:
+        """Errors of the background beyond statistics."""
         cuts = zip(*(outcome.cuts for outcome in self.outcomes), strict=True)
-        return {
-            same[0].eps_b: closure(
-                np.array([c.n for c in same], float), [c.background for c in same]
-            )
-            for same in cuts
-        }
+        intervals = zip(*(outcome.intervals for outcome in self.outcomes), strict=True)
+        return Closure(
+            {same[0].eps_b: closure(_n(same), [cut.background for cut in same]) for same in cuts},
+            closures([(_n(same), [one.background for one in same]) for same in intervals]),
+        )
 
     @cached_property
     def p(self) -> dict[str, Floats]:
@@ -72,7 +71,8 @@ class Null:
             Cut(cut["eps_b"], cut["n"], Estimate(**cut["background"]), cut["n_template"])
             for cut in found["cuts"]
         ]
-        return Outcome(tuple(cuts), found["shape"], found["collapsed"])
+        intervals = [Interval(i["n"], Estimate(**i["background"])) for i in found["intervals"]]
+        return Outcome(tuple(cuts), tuple(intervals), found["collapsed"])
 
     def calibrate(self, outcome: Outcome) -> dict[str, Calibrated]:
         """Calibrated p-values by name; `any` is for the smallest of all local ones."""
@@ -108,7 +108,7 @@ class Null:
         naive = _by_name([record["naive"] for record in self.records if record["naive"]])
         return {
             "n_sets": len(self.outcomes),
-            "closure": {f"{eps:g}": delta for eps, delta in self.closure.items()},
+            "closure": {f"{eps:g}": delta for eps, delta in self.closure.cuts.items()},
             "bias": _bias(self.outcomes),
             "auc": [record["auc"] for record in self.records],
             "collapsed": sum(outcome.collapsed > 0 for outcome in self.outcomes),
@@ -118,7 +118,7 @@ class Null:
         }
 
 
-def local(outcome: Outcome, delta: Mapping[float, float]) -> dict[str, float]:
+def local(outcome: Outcome, delta: Closure) -> dict[str, float]:
     """Local p-values by name, and the smallest of them."""
     found = outcome.p_values(delta)
     return found | {ANY: min(found.values())}
@@ -173,6 +173,10 @@ def _asimov(found: Mapping[str, Any], name: str) -> float:
     i = [f"{cut['eps_b']:g}" for cut in found["cuts"]].index(name)
     S, n = found["n_signal"][i], found["cuts"][i]["n"]
     return float(asimov(float(S), max(n - S, 1.0)))
+
+
+def _n(same: Sequence[Cut] | Sequence[Interval]) -> Floats:
+    return np.array([one.n for one in same], dtype=np.float64)
 
 
 def _bias(outcomes: Sequence[Outcome]) -> dict[str, float]:

@@ -7,9 +7,11 @@ closure error $\delta$,
 $$ p = P \Big( N \geq n \,\Big|\, B, \; \sigma^2 = \sigma_B^2 + (\delta B)^2 \Big) . $$
 
 The whole score is used at once by a likelihood over the intervals $j$ between the cuts, with the
-signal of a classifier whose efficiencies follow $\epsilon_S = \epsilon^\gamma$,
+signal of a classifier whose efficiencies follow $\epsilon_S = \epsilon^\gamma$ and the covariance
+$\Delta$ of the closure,
 
 $$ \nu_j = B_j + \mu \, (\epsilon_j^\gamma - \epsilon_{j+1}^\gamma) , \qquad
+   C_{ij} = \sigma_j^2 \delta_{ij} + \Delta_{ij} B_i B_j , \qquad
    Z = \text{sign}(\hat\mu) \sqrt{2 \ln \frac{L(\hat\mu)}{L(0)}} . $$
 
 The recipe that is common in the literature is there to be compared with: a model is trained on all
@@ -35,7 +37,7 @@ from .counting import observed_discovery, p_value, poisson_p, significance
 from .folds import Scored, threshold
 from .likelihood import Model, fit
 
-__all__ = ["Cut", "Events", "Outcome", "naive", "search"]
+__all__ = ["Closure", "Cut", "Events", "Interval", "Outcome", "naive", "search"]
 
 Floats: TypeAlias = NDArray[np.float64]
 GAMMA = 0.2
@@ -64,23 +66,62 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """What is between a cut and the next tighter one."""
+
+    n: int
+    """Events of the signal region."""
+
+    background: Estimate
+    """Background expected among them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Closure:
+    """What estimates of the background miss beyond statistics, measured without a signal."""
+
+    cuts: Mapping[float, float]
+    """By eps_b: relative error of the background behind a cut."""
+
+    intervals: Floats
+    """Covariance of the relative errors of the intervals, shape (J, J)."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a search found in a data set, before it is calibrated."""
 
     cuts: tuple[Cut, ...]
     """From the loosest to the tightest."""
 
-    shape: float
-    """p-value of the likelihood over the intervals between the cuts, asymptotic."""
+    intervals: tuple[Interval, ...]
+    """Between them, in the same order."""
 
     collapsed: int
     """Folds with a constant score."""
 
-    def p_values(self, closure: Mapping[float, float] | None = None) -> dict[str, float]:
-        """Local p-values by name: those of the cuts, and `shape`."""
-        delta = closure or {}
+    def p_values(self, closure: Closure | None = None) -> dict[str, float]:
+        """Local p-values by name: those of the cuts, and `shape` of the whole score.
+
+        Raises:
+            ValueError: if the fit of the likelihood does not converge.
+        """
+        delta = closure.cuts if closure else {}
         found = {f"{cut.eps_b:g}": cut.p(delta.get(cut.eps_b, 0.0)) for cut in self.cuts}
-        return found | {"shape": self.shape}
+        return found | {"shape": self._shape(closure)}
+
+    def _shape(self, closure: Closure | None) -> float:
+        steps = np.array([*(cut.eps_b for cut in self.cuts), 0.0])
+        n = np.array([interval.n for interval in self.intervals])
+        estimates = [interval.background for interval in self.intervals]
+        B, sigma = (np.array([getattr(e, name) for e in estimates]) for name in ("value", "error"))
+        C = np.diag(sigma**2) + (0 if closure is None else closure.intervals * np.outer(B, B))
+        model = Model(-np.diff(steps**GAMMA), B, C)
+        best, null = fit(model, n), fit(model, n, 0.0)
+        z = (np.sign(best.mu) * np.sqrt(np.maximum(null.deviance - best.deviance, 0)))[0]
+        if not np.isfinite(z):
+            raise ValueError(f"expected a likelihood fit that converges; got counts {n} on {B}")
+        return float(p_value(z))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,22 +195,14 @@ def search(events: Events, *, eps_b: Sequence[float]) -> Outcome:
         )
         for eps, k in zip(ordered, passes, strict=True)
     )
-    return Outcome(cuts, _shape(events, ordered, passes), sum(events.scored.collapsed))
-
-
-def _shape(events: Events, eps: Sequence[float], passes: Sequence[NDArray[np.bool_]]) -> float:
     tighter = [*passes[1:], np.zeros(len(events.mass), bool)]
     between = [k & ~t for k, t in zip(passes, tighter, strict=True)]
-    steps = np.array([*eps, 0.0])
-    found = [events.background(k, e) for k, e in zip(between, -np.diff(steps), strict=True)]
-    B, sigma = (np.array([getattr(e, name) for e in found]) for name in ("value", "error"))
-    n = np.array([(k & events.inside).sum() for k in between])
-    model = Model.independent(-np.diff(steps**GAMMA), B, sigma)
-    best, null = fit(model, n), fit(model, n, 0.0)
-    z = (np.sign(best.mu) * np.sqrt(np.maximum(null.deviance - best.deviance, 0)))[0]
-    if not np.isfinite(z):
-        raise ValueError(f"expected a likelihood fit that converges; got counts {n} on {B}")
-    return float(p_value(z))
+    steps = -np.diff([*ordered, 0.0])
+    intervals = tuple(
+        Interval(int((k & events.inside).sum()), events.background(k, step))
+        for k, step in zip(between, steps.tolist(), strict=True)
+    )
+    return Outcome(cuts, intervals, sum(events.scored.collapsed))
 
 
 def naive(
