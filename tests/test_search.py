@@ -78,8 +78,22 @@ def test_counts_by_hand():
     assert [cut.n_template for cut in outcome.cuts] == [250, 50]
     assert outcome.collapsed == 1
     simulated = Events(events.scored, mass, inside, np.tile(np.arange(100) / 100, (K, 1)))
-    cut = search(simulated, eps_b=[0.1]).cuts[0]
-    assert cut.background == Estimate(pytest.approx(50), pytest.approx(500 * (0.09 / 100) ** 0.5))
+    outcome = search(simulated, eps_b=[0.1, 0.5])
+    for found, eps in zip([*outcome.cuts, *outcome.intervals], (0.5, 0.1, 0.4, 0.1), strict=True):
+        error = 500 * (eps / 100) ** 0.5
+        assert found.background == Estimate(pytest.approx(500 * eps), pytest.approx(error))
+
+
+def test_a_template_with_ties_counts_what_passes():
+    """A cut at a score that a fifth of the events share keeps all of them, here and there."""
+    score = np.repeat([0.1, 0.5, 0.9], [600, 200, 200])
+    fold = np.arange(1000) % K
+    inside = np.arange(1000) % 2 == 0
+    template = np.tile(np.repeat([0.1, 0.5, 0.9], [300, 100, 100]), (K, 1))
+    mass = np.linspace(4400, 5800, 1000)
+    events = Events(Scored(score, fold, (False,) * K, lambda x: x), mass, inside, template)
+    cut = search(events, eps_b=[0.25]).cuts[0]
+    assert (cut.n, cut.background.value) == (200, pytest.approx(200))
 
 
 def test_a_closure_error_makes_p_values_larger():

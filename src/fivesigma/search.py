@@ -24,9 +24,9 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -144,34 +144,41 @@ class Events:
     degree: int = 1
     """Of the polynomial that interpolates efficiencies."""
 
-    def passing(self, eps: float) -> NDArray[np.bool_]:
-        """Whether an event passes the cut of its fold, shape (N,).
+    def cuts(self, eps: float) -> Floats:
+        """The cut of each fold, shape (k,); an event passes whose score is at least as high.
 
-        The cut is that of a fraction eps of the simulated background, or of the events of the fold
+        It is that of a fraction eps of the simulated background, or of the events of the fold
         outside the signal region.
 
         Raises:
             ValueError: if too few of them are left.
         """
+        if self.template is not None:
+            return np.array([threshold(template, eps) for template in self.template])
         fold, score = self.scored.fold, self.scored.score
-        cuts = [
-            threshold(
-                score[(fold == f) & ~self.inside] if self.template is None else self.template[f],
-                eps,
-            )
-            for f in range(int(fold.max()) + 1)
-        ]
-        return score >= np.array(cuts)[fold]
+        folds = range(int(fold.max()) + 1)
+        return np.array([threshold(score[(fold == f) & ~self.inside], eps) for f in folds])
 
-    def background(self, passed: NDArray[np.bool_], eps: float) -> Estimate:
-        """Background among the events of the signal region that pass, a fraction eps if simulated.
+    def between(self, loose: Floats, tight: Floats) -> NDArray[np.bool_]:
+        """Events that pass the loose cuts and not the tight ones, shape (N,)."""
+        fold, score = self.scored.fold, self.scored.score
+        inside: NDArray[np.bool_] = (score >= loose[fold]) & (score < tight[fold])
+        return inside
 
-        All folds share the simulated events, so that their errors add up.
+    def background(self, loose: Floats, tight: Floats) -> Estimate:
+        """Background in the signal region that passes the loose cuts and not the tight ones.
+
+        All folds share the simulated events, so that their errors add up. At least half a simulated
+        event is counted.
         """
         if self.template is None:
+            passed = self.between(loose, tight)
             return interpolated(self.mass, passed, self.inside, degree=self.degree)
-        n, T = int(self.inside.sum()), self.template.shape[1]
-        return Estimate(n * eps, n * math.sqrt(eps * (1 - eps) / T))
+        n = np.bincount(self.scored.fold[self.inside], minlength=len(loose))
+        here = (self.template >= loose[:, None]) & (self.template < tight[:, None])
+        T = self.template.shape[1]
+        eps = np.maximum(here.mean(axis=1), 0.5 / T)
+        return Estimate(float(n @ eps), float(n @ np.sqrt(eps / T)))
 
 
 def search(events: Events, *, eps_b: Sequence[float]) -> Outcome:
@@ -185,24 +192,28 @@ def search(events: Events, *, eps_b: Sequence[float]) -> Outcome:
         ValueError: if a region has no events, or an efficiency cannot be fitted.
     """
     ordered = sorted(eps_b, reverse=True)
-    passes = [events.passing(eps) for eps in ordered]
-    cuts = tuple(
-        Cut(
-            eps_b=eps,
-            n=int((k & events.inside).sum()),
-            background=events.background(k, eps),
-            n_template=int((k & ~events.inside).sum()),
-        )
-        for eps, k in zip(ordered, passes, strict=True)
+    cuts = [events.cuts(eps) for eps in ordered]
+    never = np.full(len(cuts[0]), np.inf)
+
+    def inside(loose: Floats, tight: Floats) -> int:
+        return int((events.between(loose, tight) & events.inside).sum())
+
+    return Outcome(
+        cuts=tuple(
+            Cut(
+                eps_b=eps,
+                n=inside(cut, never),
+                background=events.background(cut, never),
+                n_template=int((events.between(cut, never) & ~events.inside).sum()),
+            )
+            for eps, cut in zip(ordered, cuts, strict=True)
+        ),
+        intervals=tuple(
+            Interval(inside(loose, tight), events.background(loose, tight))
+            for loose, tight in pairwise([*cuts, never])
+        ),
+        collapsed=sum(events.scored.collapsed),
     )
-    tighter = [*passes[1:], np.zeros(len(events.mass), bool)]
-    between = [k & ~t for k, t in zip(passes, tighter, strict=True)]
-    steps = -np.diff([*ordered, 0.0])
-    intervals = tuple(
-        Interval(int((k & events.inside).sum()), events.background(k, step))
-        for k, step in zip(between, steps.tolist(), strict=True)
-    )
-    return Outcome(cuts, intervals, sum(events.scored.collapsed))
 
 
 def naive(

@@ -83,7 +83,10 @@ class SearchTask:
             events = Events(scored, mass, inside, template, self.settings.degree)
             outcome = search(events, eps_b=self.task.eps_b)
             true = inside & (data.truth == 1)
-            n_signal = [int((events.passing(cut.eps_b) & true).sum()) for cut in outcome.cuts]
+            scores, fold = scored.score, scored.fold
+            n_signal = [
+                int(((scores >= events.cuts(cut.eps_b)[fold]) & true).sum()) for cut in outcome.cuts
+            ]
             found[how] = dataclasses.asdict(outcome) | {"n_signal": n_signal}
             if self.data:
                 found[how]["doctor"] = self._examined(events, data)
