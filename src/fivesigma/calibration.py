@@ -29,7 +29,7 @@ from scipy.stats import kstest
 
 from .counting import p_value, significance
 
-__all__ = ["Calibrated", "Uniformity", "calibrate", "crossed", "uniformity"]
+__all__ = ["Calibrated", "Uniformity", "bounded", "calibrate", "crossed", "uniformity"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Origin: TypeAlias = Literal["empirical", "extrapolated"]
@@ -53,6 +53,11 @@ class Calibrated:
     """T, data sets without a signal."""
 
 
+def bounded(p: ArrayLike) -> Floats:
+    """Significance of p-values, where 0 and 1 have finite ones."""
+    return np.clip(np.asarray(significance(p), dtype=np.float64), -8, 38)
+
+
 def calibrate(p: float, null: ArrayLike) -> Calibrated:
     """Calibrate a local p-value by those of data sets without a signal.
 
@@ -71,9 +76,9 @@ def calibrate(p: float, null: ArrayLike) -> Calibrated:
     behind = int(np.sum(p_t <= p))
     if behind >= ENOUGH:
         found = min(1.0, (1 + behind) / (1 + len(p_t)))
-        return Calibrated(found, float(significance(found)), "empirical", len(p_t))
-    z_t = np.clip(significance(p_t), -8, 38)
-    z = (significance(p) - max(z_t.mean(), 0.0)) / max(z_t.std(ddof=1), 1.0)
+        return Calibrated(found, float(bounded(found)), "empirical", len(p_t))
+    z_t = bounded(p_t)
+    z = (bounded(p) - max(z_t.mean(), 0.0)) / max(z_t.std(ddof=1), 1.0)
     return Calibrated(float(p_value(z)), float(z), "extrapolated", len(p_t))
 
 
@@ -111,6 +116,4 @@ def uniformity(p_values: Sequence[float] | Floats) -> Uniformity:
     if not p.size:
         raise ValueError("expected p-values; got none")
     test = kstest(p, "uniform")
-    return Uniformity(
-        float(test.statistic), float(test.pvalue), float(significance(p).max()), p.size
-    )
+    return Uniformity(float(test.statistic), float(test.pvalue), float(bounded(p).max()), p.size)

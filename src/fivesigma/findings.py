@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .background import Estimate, closure, closures
-from .calibration import Calibrated, calibrate, uniformity
-from .counting import significance
+from .calibration import Calibrated, bounded, calibrate, uniformity
 from .search import Closure, Cut, Interval, Outcome
 from .statistics import Reach, asimov, reach
 
@@ -145,7 +144,7 @@ def power(
             origins.append(sorted({c.origin for c in calibrated}))
             z["calibrated"].append([c.z for c in calibrated])
             p = [local(null.outcome(r), null.closure)[name] for r in group]
-            z["local"].append(significance(np.array(p)).tolist())
+            z["local"].append(bounded(p).tolist())
             if name not in (ANY, "shape"):
                 z.setdefault("uncalibrated", []).append(
                     [_asimov(r["outcomes"][null.background], name) for r in group]

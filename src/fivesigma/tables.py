@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .counting import significance
+from .calibration import bounded
 from .series import Results, Series, at_cut, cuts, number, series, spread
 from .statistics import components
 
@@ -104,7 +104,7 @@ def _data_rows(method: str, found: Mapping[str, Any]) -> list[Row]:
         background = cuts.get(name, {}).get("background", {})
         row = {"method": method, "p_value": name, "observed": cuts.get(name, {}).get("n")}
         row |= {"expected": background.get("value"), "expected_error": background.get("error")}
-        row |= {"z_local": float(significance(found["local"][name]))}
+        row |= {"z_local": float(bounded(found["local"][name]))}
         row |= {"z_calibrated": calibrated["z"], "p_calibrated": calibrated["p"]}
         row |= {"origin": calibrated["origin"], "naive_z": found["naive_z"].get(name)}
         rows.append(row)

@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from .base import BEFORE, DISCOVERY, GREY, INK, RED, STYLE, empty, legend, line_handle, panels
-from ..counting import significance
+from ..calibration import bounded
 from ..series import COLOURS, MARKERS, Results, spread
 
 SHOWN = "shape"
@@ -41,7 +41,7 @@ def fakes(results: Results) -> Figure:
     for method, one in results["search"].items():
         for name, z in one["null"]["naive_z"].items():
             p = np.array(one["null"]["local"][name]["p"])
-            rows.append((method, name, z, significance(p).tolist()))
+            rows.append((method, name, z, bounded(p).tolist()))
     if not rows:
         return empty("the common recipe was left out")
     figure, ((axis,),) = panels(1, 1, size=(10, 1.6 + 0.32 * len(rows)))
