@@ -135,36 +135,37 @@ def power(
     """
     strengths = sorted({record["s_over_sqrt_b"] for record in records} - {0.0})
     groups = [[r for r in records if r["s_over_sqrt_b"] == s] for s in strengths]
-    found: dict[str, dict[str, Any]] = {}
+    outcomes = [[null.outcome(r) for r in group] for group in groups]
+    calibrated = [[null.calibrate(outcome) for outcome in group] for group in outcomes]
+    locals_ = [[local(outcome, null.closure) for outcome in group] for group in outcomes]
+    found = {}
     for name in null.p:
-        z: dict[str, list[list[float]]] = {"calibrated": [], "local": []}
-        origins = []
-        for group in groups:
-            calibrated = [null.calibrate(null.outcome(r))[name] for r in group]
-            origins.append(sorted({c.origin for c in calibrated}))
-            z["calibrated"].append([c.z for c in calibrated])
-            p = [local(null.outcome(r), null.closure)[name] for r in group]
-            z["local"].append(bounded(p).tolist())
-            if name not in (ANY, "shape"):
-                z.setdefault("uncalibrated", []).append(
-                    [_asimov(r["outcomes"][null.background], name) for r in group]
-                )
-        grid = [0.0, *strengths]
+        z = {
+            "calibrated": [[one[name].z for one in group] for group in calibrated],
+            "local": [bounded([one[name] for one in group]).tolist() for group in locals_],
+        }
+        if name not in (ANY, "shape"):
+            z["uncalibrated"] = [
+                [_asimov(r["outcomes"][null.background], name) for r in group] for group in groups
+            ]
         found[name] = {
             "s_over_sqrt_b": strengths,
-            "origin": origins,
+            "origin": [sorted({one[name].origin for one in group}) for group in calibrated],
             **{f"z_{kind}": values for kind, values in z.items()},
-            "reach": {
-                kind: {
-                    f"{target:g}": _limits(
-                        reach(grid, [[0.0] * 2, *values], rng=rng, z_target=target)
-                    )
-                    for target in (3.0, 5.0)
-                }
-                for kind, values in z.items()
-            },
+            "reach": {kind: _reaches(strengths, values, rng) for kind, values in z.items()},
         }
     return found
+
+
+def _reaches(
+    strengths: Sequence[float], z: Sequence[Sequence[float]], rng: np.random.Generator
+) -> dict[str, dict[str, Any]]:
+    """By target: the strength at which the median significance reaches it, 0 without a signal."""
+    grid, values = [0.0, *strengths], [[0.0, 0.0], *z]
+    return {
+        f"{target:g}": _limits(reach(grid, values, rng=rng, z_target=target))
+        for target in (3.0, 5.0)
+    }
 
 
 def _asimov(found: Mapping[str, Any], name: str) -> float:
