@@ -116,7 +116,7 @@ def _twice(events: Events, kinematics: NDArray[Any]) -> Finding:
 
 
 def _behind(events: Events, eps: float) -> Finding:
-    n = int((_passed(events, eps) & ~events.inside).sum())
+    n = int((events.passing(eps) & ~events.inside).sum())
     words = f"{n} events outside the signal region are behind the cut at {100 * eps:g} %"
     return Finding(f"events behind {eps:g}", n, "fine" if n >= FEW else "look", words)
 
@@ -132,7 +132,7 @@ def _between_sidebands(events: Events) -> Finding:
 
 
 def _flat(events: Events, eps: float) -> Finding:
-    mass, passed = events.mass[~events.inside], _passed(events, eps)[~events.inside]
+    mass, passed = events.mass[~events.inside], events.passing(eps)[~events.inside]
     edges = np.quantile(mass, np.linspace(0, 1, BINS + 1)[1:-1])
     which = np.searchsorted(edges, mass)
     n, k = (np.bincount(which, weights=w, minlength=BINS) for w in (None, passed))
@@ -152,11 +152,6 @@ def _independent(events: Events, rng: np.random.Generator, permutations: int = 1
     far = (value - null.mean()) / max(null.std(), 1e-9)
     words = f"distance correlation {value:.3f}, of shuffled scores {null.mean():.3f}"
     return Finding("distance correlation", value, _verdict(far), words)
-
-
-def _passed(events: Events, eps: float) -> NDArray[np.bool_]:
-    passed: NDArray[np.bool_] = events.scored.score >= events.cuts(eps)[events.scored.fold]
-    return passed
 
 
 def _verdict(standard_deviations: float) -> Verdict:

@@ -159,6 +159,11 @@ class Events:
         folds = range(int(fold.max()) + 1)
         return np.array([threshold(score[(fold == f) & ~self.inside], eps) for f in folds])
 
+    def passing(self, eps: float) -> NDArray[np.bool_]:
+        """Events that pass the cut of their fold, shape (N,)."""
+        passed: NDArray[np.bool_] = self.scored.score >= self.cuts(eps)[self.scored.fold]
+        return passed
+
     def between(self, loose: Floats, tight: Floats) -> NDArray[np.bool_]:
         """Events that pass the loose cuts and not the tight ones, shape (N,)."""
         fold, score = self.scored.fold, self.scored.score

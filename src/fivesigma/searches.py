@@ -15,9 +15,9 @@ from .digest import digest
 from .doctor import examine
 from .evaluation import auc, roc
 from .folds import Scored, cross_score, deal
-from .rows import Blocks, Rows
+from .rows import Rows
 from .search import Events, naive, search
-from .tasks import REGIONS, Ready, Task
+from .tasks import Ready, Task, blocks
 
 __all__ = ["SearchTask"]
 
@@ -83,10 +83,7 @@ class SearchTask:
             events = Events(scored, mass, inside, template, self.settings.degree)
             outcome = search(events, eps_b=self.task.eps_b)
             true = inside & (data.truth == 1)
-            scores, fold = scored.score, scored.fold
-            n_signal = [
-                int(((scores >= events.cuts(cut.eps_b)[fold]) & true).sum()) for cut in outcome.cuts
-            ]
+            n_signal = [int((events.passing(cut.eps_b) & true).sum()) for cut in outcome.cuts]
             found[how] = dataclasses.asdict(outcome) | {"n_signal": n_signal}
             if self.data:
                 found[how]["doctor"] = self._examined(events, data)
@@ -103,16 +100,16 @@ class SearchTask:
         ]
 
     def _kinematics(self, data: Dataset) -> NDArray[np.float32]:
-        return self.task.kinematics(data) if self.data is None else _blocks(self.data[1])[:]
+        return self.task.kinematics(data) if self.data is None else blocks(self.data[1])[:]
 
     def _observed(self) -> Dataset:
         """The events that are not simulated, labelled by region."""
         assert self.data is not None
-        events = _blocks(self.data[0])
+        events = blocks(self.data[0])
         n = [len(rows) for rows in events.rows()]
         y = np.repeat([1, 0], n)
         data = Dataset(Rows(events, np.arange(sum(n))), y, np.zeros(sum(n)), np.ones(sum(n)))
-        return build(self.task.arm).contrast(data, _blocks(self.data[1])[:])
+        return build(self.task.arm).contrast(data, blocks(self.data[1])[:])
 
     def _naive(self, ready: Ready) -> list[dict[str, float]]:
         """The common recipe on the same data sets."""
@@ -124,10 +121,6 @@ class SearchTask:
             scores = fitted.score(i, inside.x), fitted.score(i, background)
             found.append(naive(*scores, eps_b=self.task.eps_b))
         return found
-
-
-def _blocks(folder: Path) -> Blocks:
-    return Blocks(tuple(np.load(folder / f"{name}.npy", mmap_mode="r") for name in REGIONS))
 
 
 def _auc(signal: NDArray[Any], background: NDArray[Any]) -> float:

@@ -30,7 +30,7 @@ from .sources import Source, load_network, pretrain
 from .strategies import Learner, Start, Strategy
 from .training import Progress
 
-__all__ = ["REGIONS", "Pretraining", "Ready", "Task", "Training"]
+__all__ = ["REGIONS", "Pretraining", "Ready", "Task", "Training", "blocks"]
 
 REGIONS = ("signal_region", "sideband")
 
@@ -141,7 +141,7 @@ class Task:
     def prepare(self) -> "Ready":
         """Draw the data sets, and build what learns from them."""
         built = build(self.arm)
-        events = Blocks(tuple(array for folder in self.pools for array in _arrays(folder)))
+        events = blocks(*self.pools)
         splits = {t.repeat: self._split(events, t.repeat) for t in self.trainings}
         drawn = [self._draw(built, splits[t.repeat][1], t) for t in self.trainings]
         data, seeds = zip(*drawn, strict=True)
@@ -169,7 +169,7 @@ class Task:
         """
         assert self.dijet is not None
         assert isinstance(data.x, Rows)
-        dijet = Blocks(tuple(array for folder in self.dijet for array in _arrays(folder)))
+        dijet = blocks(*self.dijet)
         if len(dijet) != len(data.x.array):
             got = f"{len(dijet)} and {len(data.x.array)}"
             raise ValueError(f"expected kinematics of the represented events; got {got}")
@@ -253,8 +253,10 @@ def _joined(
     return np.concatenate([signal, background]), np.repeat([1, 0], [len(signal), len(background)])
 
 
-def _arrays(folder: Path) -> list[NDArray[np.float32]]:
-    return [np.load(folder / f"{name}.npy", mmap_mode="r") for name in REGIONS]
+def blocks(*folders: Path) -> Blocks:
+    """Represented events of both regions of each folder, end to end, still on disk."""
+    paths = [folder / f"{region}.npy" for folder in folders for region in REGIONS]
+    return Blocks(tuple(np.load(path, mmap_mode="r") for path in paths))
 
 
 def _counts(data: Dataset) -> dict[str, int]:
