@@ -14,17 +14,7 @@ $p = \sigma(a) \, \sigma(b)$, and since $1/p = (1 + e^{-a})(1 + e^{-b})$ its log
 
 $$ \log \frac{p}{1 - p} = - \log \left( e^{-a} + e^{-b} + e^{-a-b} \right) . $$
 
-Pooling before the ReLU is the same function as the papers' order, at a quarter of the ReLUs.
-
-The first convolution has one input channel and its output is the largest array of the network.
-It is computed pooled: the four pixels of a pooling cell see windows that lie within one of
-$(k+1) \times (k+1)$ pixels, so that with $W_q$ the kernel placed at corner $q$ of that window $z$,
-
-$$ \max_q \, (\gamma z + \beta m) \cdot W_q , \qquad q = 1 \dots 4 , $$
-
-is one matrix product and a maximum. $\gamma$ and $\beta$ belong to the norm, and $m$ is 1 within
-the image and 0 in its padding, of which there are only a few patterns $U$: with the pattern of
-each window as a one-hot vector $u$, this is $(z, u) \cdot (\gamma W_q, \beta U W_q)$.
+Pooling before bias and ReLU is the same function as the papers' order, at a quarter of the work.
 
 References:
     Transfer learning for weakly supervised searches (Beauchesne, Chen, Chiang, 2023)
@@ -43,9 +33,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .pooling import PooledConvolution, pool
+from .spectral import Convolution
+
 __all__ = ["CNN", "Head", "Norm", "draw", "product_logit"]
 
-PIXELS_PER_SLICE = 80_000
+PIXELS_PER_SLICE, EVENTS_PER_SLICE = 80_000, 32
 
 
 def product_logit(a: Tensor, b: Tensor) -> Tensor:
@@ -105,8 +98,6 @@ class CNN(nn.Module):
         https://arxiv.org/abs/2312.06152
     """
 
-    U: Tensor
-    u: Tensor
     head: Head
 
     def __init__(
@@ -123,22 +114,20 @@ class CNN(nn.Module):
         if len(shape) != 3 or shape[0] != 2 or shape[1] != shape[2] or shape[1] < 8:
             raise ValueError(f"expected events of shape (2, P, P), P >= 8; got {tuple(shape)}")
         pixels = shape[1]
-        self.slice_size = max(1, PIXELS_PER_SLICE // pixels**2)
+        self.slice_size = max(EVENTS_PER_SLICE, PIXELS_PER_SLICE // pixels**2)
         self.norm = Norm(2)
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(i, o, k, padding="same")
-            for i, o, k in [(1, 64, 5), (64, 64, 5), (64, 128, 3), (128, 128, 3)]
+            [
+                PooledConvolution(64, 5, pixels=pixels),
+                Convolution(64, 64, 5, pixels=pixels // 2),
+                Convolution(64, 128, 3, pixels=pixels // 4),
+                Convolution(128, 128, 3, pixels=pixels // 8),
+            ]
         )
         self.head = Head(128 * (pixels // 8) ** 2, outputs)
-        U, u = _border(pixels, 5)
-        self.register_buffer("U", U, persistent=False)
-        self.register_buffer("u", u, persistent=False)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         draw(self.convolutions, generator)
         draw(self.head, generator)
-        for weight in self.convolutions.parameters():
-            if weight.ndim == 4:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of events, shape (N,), float32.
@@ -173,31 +162,12 @@ class CNN(nn.Module):
         Args:
             z: standardised images, shape (N, 2, P, P).
         """
-        _, second, third, fourth = self.convolutions
-        h = F.relu(self._first(z))
-        h = F.relu(F.max_pool2d(second(h), 2))
-        h = F.relu(F.max_pool2d(third(h), 2))
-        h = F.relu(fourth(h))
-        return h.reshape(2, len(z), -1).transpose(0, 1)
-
-    def _first(self, z: Tensor) -> Tensor:
-        W, bias = self.convolutions[0].parameters()
-        k, p = W.shape[-1], W.shape[-1] // 2
-        z = F.pad(z.transpose(0, 1), (p, p, p, p)).unfold(2, k + 1, 2).unfold(3, k + 1, 2)
-        _, N, H = z.shape[:3]
-        u = self.u.expand(2, N, H * H, -1)
-        zu = torch.cat([z.reshape(2, N, H * H, -1), u], dim=-1).flatten(1, 2)
-        W_q = torch.stack([F.pad(W[:, 0], (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)])
-        W_q = W_q.flatten(2).transpose(1, 2)
-        UW_q = self.U @ W_q
-        h = torch.cat(
-            [
-                _maximum(zu_jet @ torch.cat([gamma * W_q, beta * UW_q], dim=1))
-                for zu_jet, gamma, beta in zip(zu, self.norm.scale, self.norm.shift, strict=True)
-            ]
-        )
-        h = h + bias.to(h.dtype)
-        return h.view(2 * N, H, H, -1).permute(0, 3, 1, 2)
+        first, second, third, fourth = self.convolutions
+        h = _activate(first(z.transpose(0, 1), self.norm.scale, self.norm.shift), first)
+        h = _activate(pool(second(h)), second)
+        h = _activate(pool(third(h)), third)
+        h = _activate(fourth(h), fourth)
+        return torch.unflatten(h, 2, (2, -1)).permute(3, 2, 4, 0, 1).flatten(2)
 
 
 class Head(nn.Module):
@@ -232,37 +202,5 @@ def draw(module: nn.Module, generator: torch.Generator | None) -> None:
             nn.init.zeros_(weight)
 
 
-def _maximum(h: Tensor) -> Tensor:
-    m: Tensor = _Maximum.apply(h)  # type: ignore[no-untyped-call]
-    return m
-
-
-class _Maximum(torch.autograd.Function):
-    """Maximum over the first axis; the gradient goes to the first that attains it, as in pooling.
-
-    Of the ways to write it this one is fast: no integer indices, no scatter.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, h: Tensor) -> Tensor:
-        a, b, c, d = h
-        m = torch.maximum(torch.maximum(a, b), torch.maximum(c, d))
-        ctx.save_for_backward(h, m)
-        return m
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Tensor:
-        h, m = ctx.saved_tensors
-        grad = torch.empty_like(h)
-        g = g.clone(memory_format=torch.contiguous_format)
-        for h_q, grad_q in zip(h, grad, strict=True):
-            torch.eq(h_q, m, out=grad_q).mul_(g)
-            g.sub_(grad_q)
-        return grad
-
-
-def _border(pixels: int, k: int) -> tuple[Tensor, Tensor]:
-    m = F.pad(torch.ones(pixels, pixels), [k // 2] * 4)
-    m = m.unfold(0, k + 1, 2).unfold(1, k + 1, 2).reshape(-1, (k + 1) ** 2)
-    U, index = torch.unique(m, dim=0, return_inverse=True)
-    return U, F.one_hot(index).float()
+def _activate(h: Tensor, layer: Any) -> Tensor:
+    return F.relu(h + layer.bias.to(h.dtype))
