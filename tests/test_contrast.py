@@ -168,6 +168,22 @@ def test_common_kinematics_of_the_same_distributions():
         assert w.std() / w.mean() < 0.15
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.5, 3.0])
+def test_planed_samples_are_flat_where_both_are(shift):
+    """Each interval of equal population weighs the same in both samples, or nothing in both."""
+    data, dijet = displaced(shift)
+    weighed = Contrast(kinematics="planed")(data, dijet)
+    h = dijet[:, 1] + dijet[:, 3]
+    edges = np.quantile(h, np.linspace(0, 1, 21))
+    inside = data.y == 1
+    sums = [np.histogram(h[s], edges, weights=weighed.weight[s])[0] for s in (inside, ~inside)]
+    assert sums[0] == pytest.approx(sums[1], rel=1e-4)
+    full = sums[0] > 0
+    assert sums[0][full] == pytest.approx(N / 2 / full.sum(), rel=1e-4)
+    assert full.all() == (shift < 3)
+    assert full.any()
+
+
 @pytest.mark.parametrize("field", ["sidebands", "kinematics"])
 @pytest.mark.parametrize("value", ["Equal", None, 1])
 def test_bad_values(field, value):
@@ -195,6 +211,14 @@ BAD = {
     ),
     "one sample": (
         *("natural", "common", DATA.subset(~IN), DIJET[~IN]),
+        r"expected events of both samples; got 0 of \d+",
+    ),
+    "planed apart": (
+        *("natural", "planed", *displaced(60.0, 400)),
+        r"that overlap in the sum of transverse momenta; got \d+ and \d+ events apart",
+    ),
+    "planed, one sample": (
+        *("natural", "planed", DATA.subset(~IN), DIJET[~IN]),
         r"expected events of both samples; got 0 of \d+",
     ),
     "other sample": (

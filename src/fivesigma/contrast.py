@@ -18,12 +18,17 @@ is in the signal region,
 $$ w_\text{signal region} \propto 1 - e(k) , \qquad w_\text{sideband} \propto e(k) , $$
 
 where $\log e / (1 - e)$ is a polynomial of second degree in $\log p_T$ and $|\eta|$ of each jet.
+`planed` makes the sum of both transverse momenta flat in either sample: in each of its intervals,
+which hold as many events of both samples together, the weights of a sample add up to the same.
+Intervals with fewer than five events of a sample are left out of both.
 
 The weights of either sample add up to half of the number of events.
 
 References:
     Balancing covariates via propensity score weighting (Li, Morgan, Zaslavsky, 2018)
     https://arxiv.org/abs/1404.1785
+
+    What is the machine learning? (Chang, Cohen, Ostdiek, 2017) https://arxiv.org/abs/1709.10106
 """
 
 from __future__ import annotations
@@ -42,8 +47,10 @@ from .datasets import Dataset
 __all__ = ["Contrast"]
 
 Sidebands: TypeAlias = Literal["natural", "equal", "balanced"]
-Kinematics: TypeAlias = Literal["natural", "common"]
+Kinematics: TypeAlias = Literal["natural", "common", "planed"]
 FloatArray: TypeAlias = NDArray[np.float64]
+
+INTERVALS, FEWEST = 20, 5
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,8 @@ class Contrast:
     """Weight of the lower against the upper sideband."""
 
     kinematics: Kinematics = "natural"
-    """Whether both samples are weighed to common transverse momenta and pseudorapidities."""
+    """Whether both samples are weighed to common transverse momenta and pseudorapidities, or to a
+    flat sum of transverse momenta."""
 
     def __post_init__(self) -> None:
         for name, known in (("sidebands", Sidebands), ("kinematics", Kinematics)):
@@ -84,6 +92,8 @@ class Contrast:
         w = data.weight * self._of_sidebands(k[:, 0], inside)
         if self.kinematics == "common":
             w = w * _overlap(k[:, 1:], inside, w)
+        if self.kinematics == "planed":
+            w = w * _plane(k[:, 1] + k[:, 3], inside, w)
         for sample in (inside, ~inside):
             w[sample] *= len(w) / 2 / w[sample].sum()
         return replace(data, weight=w)
@@ -108,8 +118,7 @@ class Contrast:
 
 
 def _overlap(k: FloatArray, inside: NDArray[np.bool_], w: FloatArray) -> FloatArray:
-    if not inside.any() or inside.all():
-        raise ValueError(f"expected events of both samples; got {inside.sum()} of {len(inside)}")
+    _both(inside)
     pt, eta = np.log(k[:, ::2]), np.abs(k[:, 1::2])
     terms = np.concatenate([pt, eta, pt**2, eta**2, pt * eta], axis=1)
     balance = np.where(inside, 1 / w[inside].sum(), 1 / w[~inside].sum())
@@ -118,3 +127,26 @@ def _overlap(k: FloatArray, inside: NDArray[np.bool_], w: FloatArray) -> FloatAr
     e = model.predict_proba(terms)[:, 1]
     overlap: FloatArray = np.where(inside, 1 - e, e)
     return overlap
+
+
+def _plane(h: FloatArray, inside: NDArray[np.bool_], w: FloatArray) -> FloatArray:
+    _both(inside)
+    edges = np.quantile(h, np.linspace(0, 1, INTERVALS + 1)[1:-1])
+    interval = np.searchsorted(edges, h, side="right")
+    planed = np.zeros(len(h))
+    for i in range(INTERVALS):
+        samples = [(interval == i) & sample for sample in (inside, ~inside)]
+        if min(w[sample].astype(bool).sum() for sample in samples) >= FEWEST:
+            for sample in samples:
+                planed[sample] = 1 / w[sample].sum()
+    if not planed.any():
+        raise ValueError(
+            "expected signal region and sidebands that overlap in the sum of transverse momenta; "
+            f"got {inside.sum()} and {(~inside).sum()} events apart"
+        )
+    return planed
+
+
+def _both(inside: NDArray[np.bool_]) -> None:
+    if not inside.any() or inside.all():
+        raise ValueError(f"expected events of both samples; got {inside.sum()} of {len(inside)}")
