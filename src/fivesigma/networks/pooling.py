@@ -109,7 +109,7 @@ class _LargestProduct(torch.autograd.Function):
         grad_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
         grad_W, share = torch.empty_like(W), torch.empty_like(h[0][0])
         for j, h_j in enumerate(h):
-            shares = _shares(h_j, m[:, j], g[:, j], out=[share] * len(h_j))
+            shares = _shares([*h_j], m[:, j], g[:, j], out=[share] * len(h_j))
             for q, g_q in enumerate(shares):
                 torch.mm(x[j].flatten(0, 1).t(), g_q.flatten(0, 1), out=grad_W[j, q])
                 if grad_x is not None:
@@ -128,15 +128,16 @@ def _maximum(parts: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
 
 
 def _shares(
-    parts: Iterable[Tensor], m: Tensor, g: Tensor, *, out: Iterable[Tensor]
+    parts: Sequence[Tensor], m: Tensor, g: Tensor, *, out: Sequence[Tensor]
 ) -> Iterable[Tensor]:
     """What each part receives of the gradient g of the maximum m, into its own `out`."""
     # Of the ways to write it this one is fast: no integer indices, no scatter, no booleans.
     g = g.clone(memory_format=torch.contiguous_format)
-    for part, share in zip(parts, out, strict=True):
+    for part, share in zip(parts[:-1], out, strict=False):
         torch.eq(part, m, out=share).mul_(g)
         g.sub_(share)
         yield share
+    yield out[-1].copy_(g)
 
 
 def _dtype(z: Tensor) -> torch.dtype:
