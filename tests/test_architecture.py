@@ -19,9 +19,9 @@ TRUNK = (
     "rows", "datasets", "mixtures", "contrast", "networks", "losses", "schedule", "prediction",
     "training", "heads", "strategies", "folds", "evaluation", "statistics", "measurement",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
-    "findings", "benchmarks", "configuration", "observed", "loading", "arms", "sources", "tasks",
-    "searches", "samples", "plan", "studies", "results", "series", "plots", "tables", "captions",
-    "report", "progress", "cli",
+    "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "observed", "loading",
+    "arms", "sources", "tasks", "searches", "samples", "plan", "studies", "results", "series",
+    "plots", "tables", "captions", "report", "progress", "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
 BUILD_ON_EACH_OTHER = ("networks", "strategies")
