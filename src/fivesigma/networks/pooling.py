@@ -132,7 +132,7 @@ def _shares(
 ) -> Iterable[Tensor]:
     """What each part receives of the gradient g of the maximum m, into its own `out`."""
     # Of the ways to write it this one is fast: no integer indices, no scatter, no booleans.
-    g = g.clone(memory_format=torch.contiguous_format)
+    g = g.clone()
     for part, share in zip(parts[:-1], out, strict=False):
         torch.eq(part, m, out=share).mul_(g)
         g.sub_(share)

@@ -67,8 +67,8 @@ class Convolution(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of images x, shape (H, H, N, channels); shape (H, H, N, outputs)."""
         if DIRECT:
-            y = F.conv2d(x.permute(2, 3, 0, 1), self.weight, padding="same")
-            return y.permute(2, 3, 0, 1)
+            x = x.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
+            return F.conv2d(x, self.weight, padding="same").permute(2, 3, 0, 1)
         H, _, N, _ = x.shape
         M, P = len(self.F_kernel), len(self.F_rows) // 2
         w_hat = self.F_kernel @ self.weight.permute(2, 3, 1, 0).flatten(2).flatten(0, 1)
