@@ -16,7 +16,8 @@ SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
     "digest", "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets",
     "selection", "sample", "store", "readers", "constituents", "augmentations", "representations",
-    "rows", "datasets", "mixtures", "contrast", "networks", "losses", "schedule", "prediction",
+    "rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz",
+    "schedule", "prediction",
     "training", "heads", "strategies", "folds", "evaluation", "statistics", "measurement",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
     "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "observed", "loading",
@@ -26,6 +27,7 @@ TRUNK = (
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
 BUILD_ON_EACH_OTHER = ("networks", "strategies")
 FREE = ("rows", "networks", "losses", "schedule", "evaluation", "statistics")
+ONLY = {"lovasz": {"losses"}}
 DOORS = {
     "pythia8mc": {"events"},
     "pylhe": {"events"},
@@ -33,8 +35,8 @@ DOORS = {
     "matplotlib": {"plots"},
     "mplhep": {"plots"},
     "torch": {
-        *("networks", "losses", "schedule", "prediction", "training", "heads", "strategies"),
-        "sources",
+        *("networks", "losses", "lovasz", "schedule", "prediction", "training", "heads"),
+        *("strategies", "sources"),
     },
     "pyarrow": {"sample", "store"},
     "typer": {"cli"},
@@ -44,8 +46,8 @@ DOORS = {
 }
 PHYSICS = (*TRUNK[: TRUNK.index("store") + 1], "benchmarks")
 LEARNING = (
-    *("rows", "datasets", "mixtures", "contrast", "networks", "losses", "schedule", "prediction"),
-    *("training", "heads", "strategies", "evaluation", "statistics", "sources"),
+    *("rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz", "schedule"),
+    *("prediction", "training", "heads", "strategies", "evaluation", "statistics", "sources"),
 )
 BLIND = (*LEARNING[LEARNING.index("contrast") : LEARNING.index("strategies") + 1], "sources")
 LINES: dict[str, int] = {}
@@ -102,6 +104,8 @@ def allowed(importer, imported):
         shelf = here in SHELVES
         from_door = len(importer) == 1
         return shelf and (from_door or imported[-1] == "base" or here in BUILD_ON_EACH_OTHER)
+    if here in ONLY:
+        return there in ONLY[here]
     return here not in FREE and TRUNK.index(there) < TRUNK.index(here)
 
 
@@ -116,6 +120,8 @@ CASES = {  # the rule itself
     "network on network": (("networks", "clouds"), ("networks", "cnn"), True),
     "network on trunk": (("networks", "cnn"), ("kinematics",), False),
     "losses on trunk": (("losses",), ("kinematics",), False),
+    "lovasz on losses": (("lovasz",), ("losses",), True),
+    "lovasz on another": (("lovasz",), ("rows",), False),
     "package on trunk": ((), ("events",), False),
     "version": (("studies",), (), True),
 }

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from .losses import Loss
+from .losses import Batchwise, Loss
 from .prediction import autocast
 from .schedule import History, Trace, TrainingSettings
 from .training import Batch, Progress, loop, pull, silent
@@ -108,12 +108,14 @@ def fit_heads(
         For each head a copy with the weights of its lowest validation loss, and its history.
 
     Raises:
-        ValueError: if the numbers of heads, data sets and seeds differ.
+        ValueError: if the numbers of heads, data sets and seeds differ, or the loss is `Batchwise`.
         FloatingPointError: if the loss of an epoch is not finite.
     """
     if not len(heads) == len(train) == len(validation) == len(seeds) > 0:
         got = [len(a) for a in (heads, train, validation, seeds)]
         raise ValueError(f"expected as many heads as data sets and seeds, at least one; got {got}")
+    if isinstance(loss, Batchwise):
+        raise ValueError(f"expected a loss that is a mean over events; got {loss}")
     data = train, validation
     course = _Together(heads, embedding, data, loss=loss, settings=settings, seeds=seeds)
     loop(course, progress=progress)

@@ -9,7 +9,7 @@ $$ \theta \leftarrow \text{Adam} \left( \theta, \nabla_\theta L_b \right) , \qqu
 until the validation loss has not fallen for `patience` epochs; the weights of its lowest value are
 returned. A batch may go through the network in slices $s$: the sum of their gradients is the
 gradient of the batch, and arrays that stay in the cache are faster by more than half. Networks
-that allow it say so by being `Sliceable`.
+that allow it say so by being `Sliceable`; a `Batchwise` loss is of the logits of all slices.
 
 On a processor with bfloat16 arithmetic matrix products and convolutions are done in it. Weights,
 sums over slices, the norm at the input and the loss are float32 everywhere.
@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from .augmentations import Augmented
 from .datasets import Dataset
-from .losses import Loss
+from .losses import Batchwise, Loss
 from .networks import Sliceable
 from .prediction import (
     SLICE_SIZE,
@@ -130,12 +130,19 @@ def step(
     if isinstance(network, Sliceable):
         x, n, logits = network.standardise(x), network.slice_size, network.logits
     L = 0.0
-    for x_s, y_s, w_s in zip(*(torch.split(a, n) for a in (x, y, weight)), strict=True):
+    if isinstance(loss, Batchwise):
         with autocast(precision):
-            z_s = logits(x_s)
-        L_s = w_s.sum() / weight.sum() * loss(z_s.float(), y_s, w_s)
-        L_s.backward()
-        L += L_s.item()
+            z = torch.cat([logits(x_s) for x_s in torch.split(x, n)])
+        L_b = loss(z.float(), y, weight)
+        torch.autograd.backward(L_b)
+        L = L_b.item()
+    else:
+        for x_s, y_s, w_s in zip(*(torch.split(a, n) for a in (x, y, weight)), strict=True):
+            with autocast(precision):
+                z_s = logits(x_s)
+            L_s = w_s.sum() / weight.sum() * loss(z_s.float(), y_s, w_s)
+            L_s.backward()
+            L += L_s.item()
     optimizer.step()
     return L
 
@@ -163,7 +170,7 @@ def fit(
         network: maps events, shape (n, *shape), to logits, shape (n,) or (n, classes).
         train: events to train on, x of shape (N, *shape); augmented ones are drawn batch by batch.
         validation: events that decide when to stop; only their labels y are looked at.
-        loss: weighted mean over events of a function of logit and label.
+        loss: weighted mean over events of a function of logit and label, or `Batchwise`.
         settings: how to train.
         seed: seed of the order of the events and of random layers.
         progress: called after each epoch with (epoch, max_epochs, training loss,

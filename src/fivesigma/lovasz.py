@@ -1,0 +1,170 @@
+r"""Losses that are significances, continued from sets of events to errors by Lovász.
+
+A classifier that errs on a set $M$ of events of labels $y_i$ and weights $w_i$, in events expected
+at the luminosity, loses $n$ of $S = \sum_i w_i y_i$ signal events and keeps $p$ of background,
+
+$$ n = \sum_{i \in M} w_i y_i , \qquad p = \sum_{i \in M} w_i (1 - y_i) , \qquad
+   \Delta(M) = Z(S, \epsilon) - Z(S - n, \epsilon + p) . $$
+
+What this costs in significance, $\Delta$, is 0 for $M = \emptyset$. It becomes a function of errors
+$m_i \ge 0$ that has derivatives, and equals $\Delta$ on the corners $m \in \{0, 1\}^N$, by
+
+$$ \bar\Delta(m) = \sum_k m_{\pi_k} g_k , \qquad
+   g_k = \Delta(\{\pi_1, \dots, \pi_k\}) - \Delta(\{\pi_1, \dots, \pi_{k-1}\}) , $$
+
+with the permutation $\pi$ that orders the errors from large to small. It is convex if and only if
+$\Delta$ is submodular. The errors are functions of the margin $t_i = (2 y_i - 1) \, z_i$,
+
+$$ \text{hinge} \; \max(1 - t, 0) , \qquad \text{sigmoid} \; \sigma(-t) , \qquad
+   \text{cross entropy} \; -\ln \sigma(t) , \qquad \text{focal} \; -\sigma(-t)^2 \ln \sigma(t) . $$
+
+With hinge or sigmoid errors, a network that tells nothing, $z = 0$, costs as much as a cut, of
+$z = \pm 1$ or $\pm \infty$, that reaches $Z(S, \epsilon) / 2$. Only cuts of a higher $Z(S - n,
+\epsilon + p)$ are learnt, and so $\epsilon$ has to be about the background that a good cut keeps.
+
+Events of equal errors, of which leaves of trees have many, can be ordered at will: here the mean is
+taken of the order of signal first and that of background first, and events of one label share in
+proportion to their weights. So the order of the events does not matter.
+
+What is printed in the thesis differs. Its eq. 6.5 and Algorithm 1 have $m_i$ for $m_{\pi_i}$ and
+return $g_\pi$, where it is the inverse permutation that brings $g$ back to the events; the weights
+stand behind the cumulative sums, in the order of the events, and are here below them, in that of
+$\pi$; the first terms $1$, $1$ and $\sigma$ of lines 3 to 5 are here $S$, $\epsilon$ and
+$S / \sqrt\epsilon$, as in eq. 6.8, without which $\Delta(\emptyset)$ is not 0.
+
+References:
+    Revisiting Deep Learning for Particle Physics (Bardhan, 2023), thesis, IIIT Hyderabad, chapter 6
+
+    The Lovász hinge: a novel convex surrogate for submodular losses (Yu, Blaschko, 2015)
+    https://arxiv.org/abs/1512.07797
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .losses import Batchwise
+
+__all__ = ["ERRORS", "Lovasz", "LovaszAsimov", "LovaszSignificance"]
+
+ERRORS: dict[str, Callable[[Tensor], Tensor]] = {
+    "hinge": lambda t: F.relu(1 - t),
+    "sigmoid": lambda t: torch.sigmoid(-t),
+    "cross_entropy": lambda t: F.softplus(-t),
+    "focal": lambda t: torch.sigmoid(-t) ** 2 * F.softplus(-t),
+}
+"""Errors of margins t, eqs. 6.29, 6.30 and below; the exponent of the focal one is that of its
+authors (Lin et al., 2017, https://arxiv.org/abs/1708.02002), as the thesis names none."""
+
+TINY = torch.finfo(torch.float64).tiny
+
+
+@dataclass(frozen=True)
+class Lovasz(Batchwise):
+    """Extension of a significance Z(s, b) to errors; processes differ by their weights alone."""
+
+    error: str = "sigmoid"
+    """A name of `ERRORS`."""
+    epsilon: float = 1.0
+    """Background that is always there [events], about as much as a good cut keeps of the other."""
+    n_s: float | None = None
+    """S [events], to which the weights of the signal in a batch are scaled; None: as they are.
+
+    A batch has only a part of the weights of a data set, and with them another optimum.
+    """
+    n_b: float | None = None
+    """The same of the background [events]."""
+
+    def __post_init__(self) -> None:
+        if self.error not in ERRORS:
+            raise ValueError(f"expected error to be one of {[*ERRORS]}; got {self.error!r}")
+        for name in ("epsilon", "n_s", "n_b"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"expected {name} > 0 and finite; got {value}")
+
+    @abstractmethod
+    def significance(self, s: Tensor, b: Tensor) -> Tensor:
+        """Z(s, b) of s >= 0 signal events on b > 0 of background, each of shape (N,), float64."""
+
+    def __call__(self, logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """Scalar loss of logits, labels of 0 or 1, and weights [events], each of shape (N,).
+
+        Raises:
+            ValueError: if the shapes differ, a label is neither 0 nor 1, a weight is negative or
+                not finite, or the weights of the signal or of the background are all zero.
+        """
+        return self.extension(ERRORS[self.error]((2 * y - 1) * logits), y, weight)
+
+    def extension(self, m: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """The extension at errors m, shape (N,), of at least 0; otherwise as the loss."""
+        w = self._weights(m, y, weight)
+        with torch.no_grad():
+            g = self._g(m, w)
+        return (m.double() * g).sum().to(m.dtype)
+
+    def _weights(self, m: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        """Weights as false negatives and as false positives, shape (2, N), float64."""
+        if not (m.ndim == 1 and m.shape == y.shape == weight.shape):
+            shapes = [tuple(a.shape) for a in (m, y, weight)]
+            raise ValueError(f"expected logits, labels and weights of shape (N,); got {shapes}")
+        if not ((y == 0) | (y == 1)).all():
+            raise ValueError("expected labels of 0 and 1; got others")
+        bad = weight[~((weight >= 0) & (weight < math.inf))]
+        if len(bad):
+            raise ValueError(f"expected finite weights of at least 0; got {bad[0]:g}")
+        w = weight.double() * torch.stack([y == 1, y == 0])
+        totals = w.sum(dim=1)
+        if not (totals > 0).all():
+            raise ValueError(f"expected signal and background in a batch; got {totals.tolist()}")
+        wanted = zip((self.n_s, self.n_b), totals, strict=True)
+        scales = [1.0 if n is None else n / total.item() for n, total in wanted]
+        return w * torch.tensor(scales, dtype=torch.float64)[:, None]
+
+    def _g(self, m: Tensor, w: Tensor) -> Tensor:
+        """What each event adds to the cost, in the order of the events, shape (N,)."""
+        values, k = torch.unique(-m, return_inverse=True)  # k_i: the place of m_i, from large
+        dn, dp = steps = w.new_zeros(2, len(values)).index_add_(1, k, w)
+        n, p = torch.cumsum(steps, dim=1)
+        s_0, s_1 = (n[-1] - (n - dn)).clamp(min=0), (n[-1] - n).clamp(min=0)
+        b_0, b_1 = self.epsilon + (p - dp), self.epsilon + p
+        Z_00, Z_01, Z_10, Z_11 = (
+            self.significance(s, b) for s, b in itertools.product((s_0, s_1), (b_0, b_1))
+        )
+        of_signal = (Z_00 - Z_10 + Z_01 - Z_11) / 2
+        of_background = (Z_00 - Z_01 + Z_10 - Z_11) / 2
+        share = torch.stack([of_signal, of_background]) / steps.clamp(min=TINY)
+        return (w * share[:, k]).sum(dim=0)
+
+
+@dataclass(frozen=True)
+class LovaszSignificance(Lovasz):
+    r"""Extension of $\Delta_Z$, $Z(s, b) = s / \sqrt{b}$ (eq. 6.8), which is submodular.
+
+    Convex in the errors, and with the errors hinge and cross entropy in the logits.
+    """
+
+    def significance(self, s: Tensor, b: Tensor) -> Tensor:
+        """Z(s, b), shape (N,)."""
+        return s / b.sqrt()
+
+
+@dataclass(frozen=True)
+class LovaszAsimov(Lovasz):
+    r"""Extension of $\Delta_\zeta$, $Z^2(s, b) = 2 [(s + b) \ln(1 + s / b) - s]$ (eq. 6.31).
+
+    The median significance. It is concave in s, so that each further false negative costs more:
+    $\Delta_\zeta$ is not submodular, and its extension is not convex.
+    """
+
+    def significance(self, s: Tensor, b: Tensor) -> Tensor:
+        """Z(s, b), shape (N,)."""
+        return (2 * ((s + b) * torch.log1p(s / b) - s)).clamp(min=0).sqrt()
