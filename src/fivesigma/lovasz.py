@@ -20,7 +20,7 @@ $$ \text{hinge} \; \max(1 - t, 0) , \qquad \text{sigmoid} \; \sigma(-t) , \qquad
 
 With hinge or sigmoid errors, a network that tells nothing, $z = 0$, costs as much as a cut, of
 $z = \pm 1$ or $\pm \infty$, that reaches $Z(S, \epsilon) / 2$. Only cuts of a higher $Z(S - n,
-\epsilon + p)$ are learnt, and so $\epsilon$ has to be about the background that a good cut keeps.
+\epsilon + p)$ are better, and so $\epsilon$ has to be about the background that a good cut keeps.
 
 Events of equal errors, of which leaves of trees have many, can be ordered at will: here the mean is
 taken of the order of signal first and that of background first, and events of one label share in
