@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fivesigma.windows import Window, demand, sliding
+from fivesigma.windows import Window, demand, sliding, within
 
 SPECTRUM = ((4700.0, 5500.0), (4400.0, 4700.0), (5500.0, 5800.0))
 
@@ -23,10 +23,15 @@ def test_windows_fill_the_span():
     assert len(sliding((4400, 5100), half_width=200, step=100, sideband=150)) == 1
 
 
-def asked(span=(4400, 5800), *, n=2000, mass=SPECTRUM, **changes):
+def test_a_span_within_the_spectrum():
+    within((4400, 5800), SPECTRUM)
+    within((4600, 5600), SPECTRUM)
+
+
+def asked(*, n=2000, **changes):
     m = np.random.default_rng(1).uniform(4400, 5800, n)
-    windows = sliding(span, half_width=200, step=100, sideband=150)
-    demand(windows, m, **{"scale": 1.0, "spectrum": mass, "folds": 5, "eps_b": 0.1} | changes)
+    windows = sliding((4400, 5800), half_width=200, step=100, sideband=150)
+    demand(windows, m, **{"scale": 1.0, "folds": 5, "eps_b": 0.1} | changes)
 
 
 def test_enough_events():
@@ -39,8 +44,10 @@ def test_enough_events():
 
 
 BAD = {
-    "below": (lambda: asked((4300, 5800)), r"within the spectrum of 4400 to 4700 and .*4300 to"),
-    "gap": (lambda: asked(mass=SPECTRUM[:2]), r"spectrum of .* GeV; got one from .* to 5600"),
+    "below": (lambda: within((4300, 5800), SPECTRUM), "4400 to 4700, .*; got 4300 to 5800"),
+    "above": (lambda: within((4400, 5900), SPECTRUM), "within the spectrum .*; got 4400 to 5900"),
+    "gap": (lambda: within((4400, 5800), SPECTRUM[1:]), "within the spectrum of 4400 to 4700, 55"),
+    "reversed": (lambda: within((5800, 4400), SPECTRUM), "within the spectrum .*; got 5800 to"),
     "few": (lambda: asked(n=30), r"expected at least 10 events in the window at 4750 GeV"),
     "none": (lambda: asked(n=0), r"got about 0, 0 and 0"),
     "narrow": (

@@ -14,10 +14,12 @@ __all__ = [
     "Search",
     "Sources",
     "Study",
+    "Windows",
 ]
 
 Positive = Annotated[int, Field(gt=0)]
 Efficiency = Annotated[float, Field(gt=0, lt=1)]
+Width = Annotated[float, Field(gt=0)]
 
 
 class _Strict(BaseModel):
@@ -136,6 +138,32 @@ class Observed(_Strict):
     """Fields of the reader."""
 
 
+class Windows(_Strict):
+    """Sliding windows in the resonance mass, each a signal region with its own sidebands."""
+
+    range: tuple[float, float]
+    """Least and largest mass of windows with their sidebands, within the regions of the benchmark
+    [GeV]."""
+    half_width: Width
+    """Of a signal region [GeV]."""
+    step: Width
+    """Between two centres [GeV]."""
+    sideband: Width
+    """Width of each sideband [GeV]."""
+    eps_b: Annotated[list[Efficiency], Field(min_length=1)] | None = None
+    """Background efficiencies of the cuts; by default those of the grid. A window has fewer events
+    than the whole, and cuts as tight may leave none."""
+
+    @model_validator(mode="after")
+    def _fit(self) -> "Windows":
+        needed = 2 * (self.half_width + self.sideband)
+        if self.range[1] - self.range[0] < needed:
+            raise ValueError(
+                f"expected a range of {needed:g} GeV, a window with sidebands, or more"
+            )
+        return self
+
+
 class Search(_Strict):
     """How data are searched, and in how many data sets without a signal that is calibrated."""
 
@@ -151,6 +179,10 @@ class Search(_Strict):
     ]
     """Where the background behind a cut is taken from: the sidebands, or simulated events of the
     signal region, those held out. Each is calibrated by itself."""
+    windows: Windows | None = None
+    """Where else than in the signal region is searched, with the background interpolated from the
+    sidebands of each window: there is no simulated template outside the signal region. By default
+    nowhere."""
     data: Observed | None = None
     """Events to search in. The data sets that it is calibrated with are of the study's luminosity;
     if it says none, they have as many events in the signal region."""

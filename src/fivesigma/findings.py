@@ -18,7 +18,7 @@ from .calibration import Calibrated, bounded, calibrate, uniformity
 from .search import Closure, Cut, Interval, Outcome
 from .statistics import Reach, asimov, reach
 
-__all__ = ["Null", "power"]
+__all__ = ["Null", "distribution", "power", "quantiles"]
 
 Set: TypeAlias = Mapping[str, Any]
 Floats: TypeAlias = NDArray[np.float64]
@@ -111,9 +111,9 @@ class Null:
             "bias": _bias(self.outcomes),
             "auc": [record["auc"] for record in self.records],
             "collapsed": sum(outcome.collapsed > 0 for outcome in self.outcomes),
-            "local": {name: _distribution(p) for name, p in self.p.items()},
-            "calibrated": {name: _distribution(p) for name, p in crossed.items()},
-            "naive_z": {name: _quantiles(z) for name, z in naive.items()},
+            "local": {name: distribution(p) for name, p in self.p.items()},
+            "calibrated": {name: distribution(p) for name, p in crossed.items()},
+            "naive_z": {name: quantiles(z) for name, z in naive.items()},
         }
 
 
@@ -193,12 +193,14 @@ def _by_name(rows: Sequence[Mapping[str, float]]) -> dict[str, Floats]:
     return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
 
 
-def _distribution(p: Floats) -> dict[str, Any]:
+def distribution(p: Floats) -> dict[str, Any]:
+    """p-values of data sets without a signal, and how uniform they are; JSON types only."""
     test = uniformity(p)
     return {"p": p.tolist(), "ks": test.statistic, "ks_p": test.p, "z_max": test.z_max}
 
 
-def _quantiles(z: Floats) -> dict[str, float]:
+def quantiles(z: Floats) -> dict[str, float]:
+    """Median, central 68 % and largest of some significances."""
     low, median, high = np.quantile(z, [0.15865, 0.5, 0.84135])
     return {"median": float(median), "low": float(low), "high": float(high), "max": float(z.max())}
 

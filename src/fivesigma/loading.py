@@ -23,12 +23,14 @@ from .configuration import (
     Search,
     Sources,
     Study,
+    Windows,
 )
 
 __all__ = ["load", "parse"]
 
 MODELS: tuple[type[BaseModel], ...] = (
-    *(SampleRequest, Grid, Held, Augmenting, Arm, Sources, Observed, Search, Published, Study),
+    *(SampleRequest, Grid, Held, Augmenting, Arm, Sources, Observed, Windows, Search, Published),
+    Study,
 )
 
 

@@ -10,9 +10,10 @@ from .configuration import Arm, Search, Study
 from .representations import REPRESENTATIONS, Representation
 from .sample import Sample
 from .samples import Report, Samples, n_background, represent
-from .searches import SearchTask
+from .searches import SearchTask, windows
 from .sources import Source, load_network
-from .tasks import REGIONS, Pretraining, Task, Training
+from .tasks import REGIONS, Pretraining, Task, Training, blocks
+from .windows import demand, within
 
 __all__ = ["Plan"]
 
@@ -32,9 +33,14 @@ class Plan:
     _folders: dict[tuple[Path, int, str], Path] = field(default_factory=dict)
 
     def searches(self) -> list[SearchTask]:
-        """Data sets to search in, those without a signal first."""
+        """Data sets to search in, those without a signal first.
+
+        Raises:
+            ValueError: if a window is beyond the regions, or has too few events.
+        """
         search = self.study.search
         assert search is not None
+        self._demand(search)
         sets = {0.0: search.null_sets} | {
             s: self.study.grid.repeats for s in self.study.grid.s_over_sqrt_b if s > 0
         }
@@ -45,6 +51,28 @@ class Plan:
             for target in list(self.samples.targets)[: None if strength else 1]
             for chunk in batched([Training(r, (strength,)) for r in range(n)], search.sets_per_task)
         ]
+
+    def _demand(self, search: Search) -> None:
+        """Ask for events in each window."""
+        if search.windows is None:
+            return
+        regions = map(self.samples.benchmark.selection.region, REGIONS)
+        spectrum = [window for region in regions for window in region.windows]
+        observed = self.samples.observed
+        for sample in (self.samples.background, *([observed] if observed else [])):
+            events = blocks(self._folder(sample, REPRESENTATIONS["dijet"]()))
+            least = min(map(self._n_background, self.study.arms)) / max(len(events.parts[0]), 1)
+            try:
+                within(search.windows.range, spectrum)
+                demand(
+                    windows(search.windows),
+                    events[:][:, 0],
+                    scale=1.0 if sample is observed else least,
+                    folds=search.folds,
+                    eps_b=min(search.windows.eps_b or self.study.grid.eps_b),
+                )
+            except ValueError as error:
+                raise ValueError(f"search.windows: {error}") from error
 
     def _of_data(self, search: Search) -> list[SearchTask]:
         """Searches in events that are not simulated."""

@@ -16,9 +16,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from .captions import CAPTIONS
-from .plots import FIGURES, SEARCH_FIGURES, Figure
+from .plots import FIGURES, HUNT_FIGURES, SEARCH_FIGURES, Figure
 from .series import Results, cuts, series
-from .tables import Row, decimal, make_tables, measured, percent, reach_lines, search_tables
+from .tables import (
+    Row,
+    decimal,
+    digits,
+    make_tables,
+    measured,
+    percent,
+    reach_lines,
+    search_tables,
+)
 
 STUDY_KEYS = ("name", "title", "config_hash", "created", "luminosity_fb", "samples")
 POINT_KEYS = ("method", "label", "s_over_sqrt_b", "repeat", "seed", "auc", "collapsed", "eps_b")
@@ -43,6 +52,7 @@ def write_report(folder: Path) -> Path:
     for name, rows in tables.items():
         _save_table(folder / "tables" / name, rows)
     figures = SEARCH_FIGURES if searched else FIGURES
+    figures = figures | (HUNT_FIGURES if "hunt" in results else {})
     images = {
         name: _save_figure(name, figure(results), folder / "figures")
         for name, figure in figures.items()
@@ -102,7 +112,7 @@ def _environment() -> Environment:
     loader = PackageLoader("fivesigma")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters |= {"decimal": decimal, "percent": percent}
+    environment.filters |= {"decimal": decimal, "digits": digits, "percent": percent}
     environment.globals |= {"measured": measured}
     return environment
 

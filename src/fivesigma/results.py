@@ -18,10 +18,10 @@ from .arms import build
 from .configuration import Study
 from .digest import digest
 from .events import generator_version
-from .findings import Null, power
 from .representations import JetImages
 from .sample import Sample
 from .samples import n_background
+from .searched import searched
 from .statistics import reach
 from .studies import Run, write_json
 from .tasks import REGIONS, Task
@@ -45,7 +45,7 @@ def save(run: Run, out: Path) -> Path:
 def assemble(run: Run) -> dict[str, Any]:
     """All numbers of a study, JSON types only; momenta in GeV, cross sections in fb."""
     if run.study.search:
-        return _about(run) | _searches(run)
+        return _about(run) | searched(run)
     points = _points(run)
     reaches = _reach(points, run.study)
     return _about(run) | {
@@ -81,65 +81,6 @@ def _about(run: Run) -> dict[str, Any]:
         "pretraining": list(run.pretraining),
         "failures": list(run.failures),
     }
-
-
-def _searches(run: Run) -> dict[str, Any]:
-    """By method: searches without a signal, and with one in each target."""
-    rng, search = np.random.default_rng(run.study.seed), run.study.search
-    assert search is not None
-    found = {}
-    for arm in run.study.arms:
-        own = [record for record in run.records if record["task"].task.arm == arm]
-        simulated = [record for record in own if record["task"].data is None]
-        sets = [(r["task"].task.target, one) for r in simulated for one in r["sets"]]
-        data = [one for r in own if r["task"].data for one in r["sets"]]
-        without = [one for _, one in sets if one["s_over_sqrt_b"] == 0]
-        null = {how: Null(without, how) for how in search.background}
-        targets = dict.fromkeys(t for t, one in sets if one["s_over_sqrt_b"] > 0)
-        for how in search.background:
-            powers = {
-                target: power([one for t, one in sets if t == target], null[how], rng=rng)
-                for target in targets
-            }
-            numbers = {"null": null[how].summary(), "power": powers}
-            if data:
-                numbers["data"] = null[how].of_data(data[0])
-            found[f"{arm.name}, {how}"] = numbers
-    return {"search": found, "summary": [_told(name, one) for name, one in found.items()]}
-
-
-def _told(name: str, found: dict[str, Any]) -> str:
-    """What a method finds in data, claims without a signal, and from which strength on it finds."""
-    null, text = found["null"], f"{name}: "
-    if "data" in found:
-        whole = found["data"]["calibrated"]["shape"]
-        text += (
-            f"in the data {_word(whole['z'])}, {whole['z']:.2f} sigma calibrated by "
-            f"{whole['n_null']} data sets without a signal ({whole['origin']}); "
-        )
-    shape = null["calibrated"]["shape"]
-    text += (
-        f"{null['n_sets']} data sets without a signal have calibrated p-values uniform with "
-        f"p = {shape['ks_p']:.2g}, the largest local significance is "
-        f"{null['local']['shape']['z_max']:.1f}"
-    )
-    if null["naive_z"]:
-        worst = max(null["naive_z"].values(), key=lambda z: z["median"])
-        text += f", where the common recipe claims {worst['median']:.1f} (median)"
-    reaches = [
-        f"{target} from S/sqrt(B) = {r['value']:.2f} on"
-        for target, row in found["power"].items()
-        if (r := row["shape"]["reach"]["calibrated"]["5"])["value"] is not None
-    ]
-    if found["power"]:
-        text += f"; 5 sigma calibrated: {', '.join(reaches) or 'beyond the grid'}"
-    return f"{text}."
-
-
-def _word(z: float) -> str:
-    """A significance in a word."""
-    words = ((5.0, "an excess"), (3.0, "evidence of an excess"), (2.0, "a hint of an excess"))
-    return next((word for least, word in words if z >= least), "no excess")
 
 
 def _versions() -> dict[str, str]:

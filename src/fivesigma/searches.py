@@ -1,15 +1,16 @@
 """One task of a calibrated search: the whole chain in some data sets, with and without a signal."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .arms import build
-from .configuration import Search
+from .configuration import Search, Windows
 from .datasets import Dataset
 from .digest import digest
 from .doctor import examine
@@ -18,8 +19,11 @@ from .folds import Scored, cross_score, deal
 from .rows import Rows
 from .search import Events, naive, search
 from .tasks import Ready, Task, blocks
+from .windows import Window, sliding
 
-__all__ = ["SearchTask"]
+__all__ = ["SearchTask", "windows"]
+
+Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class SearchTask:
             members=self.settings.members,
         )
         simple = self._naive(ready) if self.settings.naive == "beside" else [{}] * len(scored)
+        hunted = self._hunt(ready)
         sets = []
         for i, training in enumerate(self.task.trainings):
             tests = ready.tests[training.repeat]
@@ -71,6 +76,7 @@ class SearchTask:
                 {"repeat": training.repeat, "s_over_sqrt_b": training.strengths[0]}
                 | {"seed": ready.learner.seeds[i], "naive": simple[i]}
                 | self._set(ready.data[i], scored[i], tests)
+                | ({"windows": hunted[i]} if hunted else {})
             )
         return {"hash": self.hash, "sets": sets}
 
@@ -81,14 +87,53 @@ class SearchTask:
         for how in self.settings.background:
             template = background if how == "template" else None
             events = Events(scored, mass, inside, template, self.settings.degree)
-            outcome = search(events, eps_b=self.task.eps_b)
-            true = inside & (data.truth == 1)
-            n_signal = [int((events.passing(cut.eps_b) & true).sum()) for cut in outcome.cuts]
-            found[how] = dataclasses.asdict(outcome) | {"n_signal": n_signal}
+            found[how] = _outcome(events, data, self.task.eps_b)
             if self.data:
                 found[how]["doctor"] = self._examined(events, data)
         auc = _auc(signal[0], background[0])
         return {"n_events": int(inside.sum()), "auc": auc, "outcomes": found}
+
+    def _hunt(self, ready: Ready) -> list[list[dict[str, Any]]]:
+        """By data set: what is found in each window."""
+        if self.settings.windows is None:
+            return []
+        found = []
+        for w, window in enumerate(windows(self.settings.windows)):
+            try:
+                found.append(self._in_window(w, window, ready))
+            except ValueError as error:
+                raise ValueError(f"window at {window.centre:g} GeV: {error}") from error
+        return [list(of_set) for of_set in zip(*found, strict=True)]
+
+    def _in_window(self, w: int, window: Window, ready: Ready) -> list[dict[str, Any]]:
+        """What is found in a window of each data set, by models trained for this window."""
+        assert self.settings.windows is not None
+        data, masses = zip(*(self._relabelled(d, window) for d in ready.data), strict=True)
+        seeds = [np.random.SeedSequence([s, 1 + w]) for s in ready.learner.seeds]
+        folds = [
+            deal(one.y, self.settings.folds, rng=np.random.default_rng(seed))
+            for one, seed in zip(data, seeds, strict=True)
+        ]
+        learner = replace(
+            ready.learner, seeds=tuple(int(s.generate_state(1)[0]) % 2**31 for s in seeds)
+        )
+        scored = cross_score(
+            *(ready.strategy, ready.start, data, folds, learner), members=self.settings.members
+        )
+        eps_b = self.settings.windows.eps_b or self.task.eps_b
+        return [
+            _outcome(Events(s, mass, one.y == 1, None, self.settings.degree), one, eps_b)
+            for one, mass, s in zip(data, masses, scored, strict=True)
+        ]
+
+    def _relabelled(self, data: Dataset, window: Window) -> tuple[Dataset, Floats]:
+        """The events in a window and its sidebands, labelled and weighed by these; their masses."""
+        kinematics = self._kinematics(data)
+        label = window.label(kinematics[:, 0])
+        chosen = np.flatnonzero(label >= 0)
+        found = replace(data.subset(chosen), y=label[chosen], weight=np.ones(len(chosen)))
+        weighed = build(self.task.arm).contrast(found, kinematics[chosen])
+        return weighed, kinematics[chosen, 0].astype(np.float64)
 
     def _examined(self, events: Events, data: Dataset) -> list[dict[str, Any]]:
         rng = np.random.default_rng(self.task.seed)
@@ -121,6 +166,28 @@ class SearchTask:
             scores = fitted.score(i, inside.x), fitted.score(i, background)
             found.append(naive(*scores, eps_b=self.task.eps_b))
         return found
+
+
+def windows(settings: Windows) -> tuple[Window, ...]:
+    """Where a hunt looks.
+
+    Raises:
+        ValueError: if no window is as narrow as the range.
+    """
+    return sliding(
+        settings.range,
+        half_width=settings.half_width,
+        step=settings.step,
+        sideband=settings.sideband,
+    )
+
+
+def _outcome(events: Events, data: Dataset, eps_b: Sequence[float]) -> dict[str, Any]:
+    """What a search finds, with the signal behind its cuts."""
+    outcome = search(events, eps_b=eps_b)
+    true = events.inside & (data.truth == 1)
+    n_signal = [int((events.passing(cut.eps_b) & true).sum()) for cut in outcome.cuts]
+    return dataclasses.asdict(outcome) | {"n_signal": n_signal}
 
 
 def _auc(signal: NDArray[Any], background: NDArray[Any]) -> float:

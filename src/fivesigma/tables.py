@@ -8,7 +8,10 @@ from .calibration import bounded
 from .series import Results, Series, at_cut, cuts, number, series, spread
 from .statistics import components
 
-__all__ = ["Row", "decimal", "make_tables", "measured", "percent", "reach_lines", "search_tables"]
+__all__ = [
+    *("Row", "decimal", "digits", "make_tables", "measured", "percent", "reach_lines"),
+    "search_tables",
+]
 
 Row = dict[str, Any]
 ENDS = {"": "value", "_low": "low", "_high": "high"}
@@ -76,7 +79,10 @@ def _spread(results: Results, one: Series) -> list[Row]:
 
 
 def search_tables(results: Results) -> dict[str, list[Row]]:
-    """The tables of a calibrated search: `null`, without a signal, `power`, and of `data`."""
+    """The tables of a calibrated search: `null`, without a signal, `power`, and of `data`.
+
+    A hunt adds `windows`, `hunt`, the global p-values, and `hunt_power`.
+    """
     null, powers, data = [], [], []
     for method, one in results["search"].items():
         data += _data_rows(method, one["data"]) if "data" in one else []
@@ -94,7 +100,8 @@ def search_tables(results: Results) -> dict[str, list[Row]]:
                 for kind, level in (("calibrated", 3), ("calibrated", 5), ("local", 5)):
                     row |= _limit(found, kind, level)
                 powers.append(row | _limit(found, "uncalibrated", 5))
-    return {"null": null, "power": powers} | ({"data": data} if data else {})
+    hunted = _hunt_tables(results["hunt"]) if "hunt" in results else {}
+    return {"null": null, "power": powers} | ({"data": data} if data else {}) | hunted
 
 
 def _data_rows(method: str, found: Mapping[str, Any]) -> list[Row]:
@@ -109,6 +116,55 @@ def _data_rows(method: str, found: Mapping[str, Any]) -> list[Row]:
         row |= {"origin": calibrated["origin"], "naive_z": found["naive_z"].get(name)}
         rows.append(row)
     return rows
+
+
+def _hunt_tables(hunts: Mapping[str, Any]) -> dict[str, list[Row]]:
+    windows, globals_, powers = [], [], []
+    for method, one in hunts.items():
+        null, data = one["null"], one.get("data")
+        row = {"method": method, "windows": len(null["windows"]), "data_sets": null["n_sets"]}
+        row |= {f"{key}_null": null["global"][key] for key in ("ks_p", "z_max")}
+        globals_.append(row | (_global(data) if data else {}))
+        for i, window in enumerate(null["windows"]):
+            edges = {k: x for k, x in window.items() if k.endswith("_gev")}
+            row = {"method": method, **edges, "ks_p_null": window["local"]["ks_p"]}
+            row |= {f"z_null_{key}": x for key, x in window["z_local"].items()}
+            if data:
+                here = data["windows"][i]
+                row |= {"p_local": here["p_local"], "z_local": float(bounded(here["p_local"]))}
+                row |= {"p_calibrated": here["p"], "z_calibrated": here["z"]}
+                row |= {"origin": here["origin"]}
+            windows.append(row)
+        for target, found in one["power"].items():
+            for i, strength in enumerate(found["s_over_sqrt_b"]):
+                z, centre = spread(found["z_global"][i]), spread(found["centre_gev"][i])
+                row = {"method": method, "signal": target, "s_over_sqrt_b": strength}
+                row |= {"z_global": z.median, "z_global_low": z.low, "z_global_high": z.high}
+                row |= {"centre_gev": centre.median, "origin": ", ".join(found["origin"][i])}
+                powers.append(row)
+    found = {"windows": windows, "hunt": globals_, "hunt_power": powers}
+    return {name: _filled(rows) for name, rows in found.items()}
+
+
+def _filled(rows: list[Row]) -> list[Row]:
+    """Rows with the columns of all: not every method has been run on the data."""
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return [dict(columns) | row for row in rows]
+
+
+def _global(data: Mapping[str, Any]) -> Row:
+    best, crossing = data["best"], data["up_crossings"]
+    return {
+        "centre_gev": best["centre_gev"],
+        "z_local": float(bounded(best["p_local"])),
+        **{f"{key}_global": data["global"][key] for key in ("p", "z")},
+        "origin": data["global"]["origin"],
+        "p_data_sets": data["data_sets"]["p"],
+        "p_up_crossings": crossing["p"],
+        "up_crossings": crossing["mean"],
+        "level": crossing["level"],
+        "obstacle": crossing["obstacle"],
+    }
 
 
 def _limit(found: Mapping[str, Any], kind: str, level: int) -> Row:
@@ -164,6 +220,12 @@ def decimal(x: object, digits: int = 2) -> str:
     """A number with a number of digits; a dash for none."""
     value = number(x)
     return "–" if math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def digits(x: object) -> str:
+    """A number of any size with two digits; a dash for none."""
+    value = number(x)
+    return "–" if math.isnan(value) else f"{value:.2g}"
 
 
 def measured(value: float, error: float | None) -> str:

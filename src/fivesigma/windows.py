@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Window", "demand", "sliding"]
+__all__ = ["Window", "demand", "sliding", "within"]
 
 Interval: TypeAlias = tuple[float, float]
 
@@ -84,12 +84,28 @@ def sliding(
     return tuple(Window(first.centre + i * step, half_width, sideband) for i in range(n))
 
 
+def within(span: Interval, spectrum: Sequence[Interval]) -> None:
+    """Ask for a span that lies in a spectrum of several intervals [GeV].
+
+    Raises:
+        ValueError: if a part of it does not.
+    """
+    covered = span[0]
+    for low, high in sorted(spectrum):
+        if low <= covered:
+            covered = max(covered, high)
+    if covered < span[1] or span[1] <= span[0]:
+        known = ", ".join(f"{low:g} to {high:g}" for low, high in sorted(spectrum))
+        raise ValueError(
+            f"expected a range within the spectrum of {known} GeV; got {span[0]:g} to {span[1]:g}"
+        )
+
+
 def demand(
     windows: Sequence[Window],
     mass: ArrayLike,
     *,
     scale: float,
-    spectrum: Sequence[Interval],
     folds: int,
     eps_b: float,
 ) -> None:
@@ -99,21 +115,13 @@ def demand(
         windows: to search in.
         mass: of known events, shape (N,) [GeV].
         scale: events of the data for each of them.
-        spectrum: where there are events [GeV].
         folds: of the cross-training.
         eps_b: of the tightest cut.
 
     Raises:
-        ValueError: if a window is not within the spectrum, or has too few events.
+        ValueError: if a window has too few events.
     """
     for window in windows:
-        low, *_, high = window.edges
-        if not _covered(low, high, spectrum):
-            known = " and ".join(f"{a:g} to {b:g}" for a, b in sorted(spectrum))
-            raise ValueError(
-                f"expected windows, with their sidebands, within the spectrum of {known} GeV; "
-                f"got one from {low:g} to {high:g}"
-            )
         m = np.asarray(mass, dtype=np.float64)
         label, below = window.label(m), m < window.centre
         parts = (label == 1, (label == 0) & below, (label == 0) & ~below)
@@ -125,10 +133,3 @@ def demand(
                 f"{math.ceil(needed)} in its two sidebands, for {folds} folds and a cut at "
                 f"{eps_b:g}; got about {n:.0f}, {beside[0]:.0f} and {beside[1]:.0f}"
             )
-
-
-def _covered(low: float, high: float, spectrum: Sequence[Interval]) -> bool:
-    for start, end in sorted(spectrum):
-        if start <= low:
-            low = max(low, end)
-    return low >= high

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from .events import average_images, mass_spectrum
-from .search import fakes, null_p_values, power
+from .search import fakes, hunt, null_p_values, power
 from .strengths import auc, significance
 from .trainings import accuracy, learning_curves, roc_curves
 from ..series import Results
 
-__all__ = ["FIGURES", "SEARCH_FIGURES", "Figure"]
+__all__ = ["FIGURES", "HUNT_FIGURES", "SEARCH_FIGURES", "Figure"]
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
     "significance": significance,
@@ -31,3 +31,5 @@ SEARCH_FIGURES: dict[str, Callable[[Results], Figure]] = {
     "power": power,
     "mass_spectrum": mass_spectrum,
 }
+
+HUNT_FIGURES: dict[str, Callable[[Results], Figure]] = {"hunt": hunt}

@@ -1,13 +1,19 @@
 """Figures of a calibrated search."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import rc_context
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from .base import BEFORE, DISCOVERY, GREY, INK, RED, STYLE, empty, legend, line_handle, panels
 from ..calibration import bounded
+from ..counting import p_value
 from ..series import COLOURS, MARKERS, Results, spread
 
 SHOWN = "shape"
@@ -89,3 +95,64 @@ def power(results: Results) -> Figure:
     hollow = line_handle("extrapolated", color=GREY, marker="o", mfc="white", ls="")
     legend(figure, [*handles, hollow], side="lower")
     return figure
+
+
+@rc_context(STYLE)
+def hunt(results: Results) -> Figure:
+    """Local p-value against the centre of the window, a panel a method.
+
+    The band is that of data sets without a signal; the line is of the data, or, where there are
+    none, of the median data set with the strongest signal.
+    """
+    found = results["hunt"]
+    figure, axes = panels(1, len(found), size=(max(4.6, 8.4 / len(found)), 4.2), y="all")
+    for axis, (method, one) in zip(axes.flat, found.items(), strict=True):
+        x = [window["centre_gev"] for window in one["null"]["windows"]]
+        band = [window["z_local"] for window in one["null"]["windows"]]
+        low, high = ([p_value(z[key]) for z in band] for key in ("low", "high"))
+        axis.fill_between(x, low, high, color=GREY, alpha=0.35, lw=0)
+        axis.plot(x, [p_value(z["median"]) for z in band], color=GREY, lw=1.2)
+        for colour, (_, p) in zip(COLOURS, _lines(one), strict=False):
+            axis.plot(x, p, color=colour, marker="o", ms=4)
+        axis.set(yscale="log", title=method, xlabel="centre of the window [GeV]")
+        axis.text(0.03, 0.04, _global_text(one), transform=axis.transAxes, fontsize=9.5)
+    deepest = max(2.5, *(bounded(p).max() for one in found.values() for _, p in _lines(one)), 0)
+    axes[0, 0].set(ylabel="local p-value", ylim=(p_value(deepest + 1.2), 1))
+    for axis in axes.flat:
+        _sigmas(axis, deepest + 1.2)
+    names = list(dict.fromkeys(name for one in found.values() for name, _ in _lines(one)))
+    handles: list[Artist] = [Patch(color=GREY, alpha=0.35, lw=0, label="68 % without a signal")]
+    handles += [line_handle(n, color=c, marker="o") for n, c in zip(names, COLOURS, strict=False)]
+    legend(figure, handles, side="lower")
+    return figure
+
+
+def _lines(one: Mapping[str, Any]) -> list[tuple[str, npt.NDArray[np.float64]]]:
+    """What is drawn of a method: name and local p-values of the windows, shape (W,)."""
+    if "data" in one:
+        return [("data", np.array([w["p_local"] for w in one["data"]["windows"]]))]
+    return [
+        (f"{target}, S/√B = {row['s_over_sqrt_b'][-1]:g}", p_value(row["z_local"][-1]))
+        for target, row in one["power"].items()
+    ]
+
+
+def _global_text(one: Mapping[str, Any]) -> str:
+    if "data" not in one:
+        return f"without a signal: global p uniform with p = {one['null']['global']['ks_p']:.2g}"
+    data, best = one["data"]["global"], one["data"]["best"]
+    return (
+        f"global p = {data['p']:.2g} ({data['z']:.1f}σ, {data['origin']})\n"
+        f"smallest at {best['centre_gev']:g} GeV"
+    )
+
+
+def _sigmas(axis: Axes, deepest: float) -> None:
+    """Lines at whole significances, named on a second axis."""
+    z = np.arange(0, int(deepest) + 1)
+    for level in z[1:]:
+        colour = RED if level == DISCOVERY else INK
+        axis.axhline(p_value(level), color=colour, lw=0.9, ls=":", zorder=1)
+    right = axis.secondary_yaxis("right")
+    right.set_yticks(p_value(z), [f"{level}σ" for level in z])
+    right.minorticks_off()
