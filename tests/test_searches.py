@@ -5,12 +5,15 @@ import json
 import numpy as np
 import pytest
 from fabricated import CWOLA, SOURCES, SUPERVISED, ZERO_SHOT, arm, study
+from scipy.special import ndtr
 from test_studies import IN_PROCESS
 
 from fivesigma import studies
 from fivesigma.findings import Null, power
+from fivesigma.folds import Scored
 from fivesigma.report import write_report
 from fivesigma.results import save
+from fivesigma.search import search
 from fivesigma.searches import SearchTask
 from fivesigma.studies import run
 
@@ -48,9 +51,9 @@ def test_what_decides_a_record(plan):
 
     base = first()
     assert first(null_sets=60) == base
-    assert (
-        len({base, first(folds=3), first(members=2), first(degree=2), first(naive="left out")}) == 5
-    )
+    others = [{"folds": 3}, {"members": 2}, {"degree": 2}, {"naive": "left out"}]
+    others.append({"score": "standardised"})
+    assert len({base, *(first(**other) for other in others)}) == 6
 
 
 def test_a_search_needs_arms_that_know_no_truth():
@@ -74,6 +77,28 @@ def test_a_task(plan):
         assert set(one["naive"]) == {"0.2", "0.1"}
         assert 0 <= one["auc"] <= 1
     assert json.dumps(task.run()) == json.dumps(record)
+
+
+@pytest.mark.slow
+def test_standardised_scores_do_not_know_the_mass(plan):
+    """Data and template of a score that is the mass itself, blurred."""
+    changes = CHANGES | {"search": CHANGES["search"] | {"score": "standardised"}}
+    task = plan(study(**changes)).searches()[0]
+    rng = np.random.default_rng(0)
+    mass, simulated = rng.uniform(4400, 5800, 4000), rng.uniform(4700, 5500, 2000)
+    inside = (mass > 4700) & (mass < 5500)
+
+    def score(m):
+        return ndtr((m - 5100) / 700 + rng.normal(size=len(m)))
+
+    scored = Scored(score(mass), rng.integers(0, 2, 4000), (False, False), np.array)
+    events = task._events(scored, mass, inside, (score(simulated)[None].repeat(2, 0), simulated))
+    found = search(events, eps_b=[0.1])
+    assert found.cuts[0].n == pytest.approx(0.1 * inside.sum(), rel=0.15)
+    assert abs(np.corrcoef(scored.score, mass)[0, 1]) > 0.4
+    assert abs(np.corrcoef(events.scored.score, mass)[0, 1]) < 0.05
+    assert abs(np.corrcoef(events.template[1], simulated)[0, 1]) < 0.08
+    assert task.run()["sets"][0]["outcomes"]["template"]["cuts"][0]["n"] > 0
 
 
 @pytest.mark.slow

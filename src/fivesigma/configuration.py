@@ -173,6 +173,9 @@ class Search(_Strict):
     """Models of a fold, whose ranks are averaged."""
     degree: Annotated[int, Field(ge=0, le=3)] = 1
     """Of the polynomial in the mass that interpolates the logit of the efficiency of a cut."""
+    score: Literal["standardised"] | None = None
+    """Whether scores are standardised in the mass, by polynomials of that degree, before they are
+    cut; by default they are not."""
     background: Annotated[list[Literal["interpolation", "template"]], Field(min_length=1)] = [
         "interpolation",
         "template",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .arms import build
 from .configuration import Search, Windows
 from .datasets import Dataset
+from .decorrelation import standardise
 from .digest import digest
 from .doctor import examine
 from .evaluation import auc, roc
@@ -83,15 +84,30 @@ class SearchTask:
     def _set(self, data: Dataset, scored: Scored, tests: tuple[Any, Any]) -> dict[str, Any]:
         inside, mass = data.y == 1, self._kinematics(data)[:, 0].astype(np.float64)
         signal, background = (scored.of(x) for x in tests)
+        simulated = background, self.task.kinematics(tests[1])[:, 0].astype(np.float64)
         found = {}
         for how in self.settings.background:
-            template = background if how == "template" else None
-            events = Events(scored, mass, inside, template, self.settings.degree)
+            template = simulated if how == "template" else None
+            events = self._events(scored, mass, inside, template)
             found[how] = _outcome(events, data, self.task.eps_b)
             if self.data:
                 found[how]["doctor"] = self._examined(events, data)
         auc = _auc(signal[0], background[0])
         return {"n_events": int(inside.sum()), "auc": auc, "outcomes": found}
+
+    def _events(
+        self,
+        scored: Scored,
+        mass: Floats,
+        inside: NDArray[np.bool_],
+        template: tuple[Floats, Floats] | None = None,
+    ) -> Events:
+        """What is known of events, with scores as asked for; template: of scores and masses."""
+        scores, simulated = scored.score, template and template[0]
+        if self.settings.score == "standardised":
+            known = standardise(scores, mass, ~inside, degree=self.settings.degree)
+            scores, simulated = known(scores, mass), template and known(*template)
+        return Events(replace(scored, score=scores), mass, inside, simulated, self.settings.degree)
 
     def _hunt(self, ready: Ready) -> list[list[dict[str, Any]]]:
         """By data set: what is found in each window."""
@@ -122,7 +138,7 @@ class SearchTask:
         )
         eps_b = self.settings.windows.eps_b or self.task.eps_b
         return [
-            _outcome(Events(s, mass, one.y == 1, None, self.settings.degree), one, eps_b)
+            _outcome(self._events(s, mass, one.y == 1), one, eps_b)
             for one, mass, s in zip(data, masses, scored, strict=True)
         ]
 
@@ -145,7 +161,7 @@ class SearchTask:
         ]
 
     def _kinematics(self, data: Dataset) -> NDArray[np.float32]:
-        return self.task.kinematics(data) if self.data is None else blocks(self.data[1])[:]
+        return self.task.kinematics(data.x) if self.data is None else blocks(self.data[1])[:]
 
     def _observed(self) -> Dataset:
         """The events that are not simulated, labelled by region."""

@@ -161,19 +161,19 @@ class Task:
             },
         )
 
-    def kinematics(self, data: Dataset) -> NDArray[np.float32]:
-        """Dijet kinematics of the events of a data set, shape (N, 5).
+    def kinematics(self, events: Any) -> NDArray[np.float32]:
+        """Dijet kinematics of events that were drawn, shape (N, 5).
 
         Raises:
             ValueError: if they are not of the represented events.
         """
         assert self.dijet is not None
-        assert isinstance(data.x, Rows)
+        assert isinstance(events, Rows)
         dijet = blocks(*self.dijet)
-        if len(dijet) != len(data.x.array):
-            got = f"{len(dijet)} and {len(data.x.array)}"
+        if len(dijet) != len(events.array):
+            got = f"{len(dijet)} and {len(events.array)}"
             raise ValueError(f"expected kinematics of the represented events; got {got}")
-        return dijet[data.x.index]
+        return dijet[events.index]
 
     def _split(self, events: Blocks, repeat: int) -> tuple[list[Pool], list[Pool]]:
         """Pools of (test, rest), each of signal and background."""
@@ -197,7 +197,7 @@ class Task:
             data = mix(signal, background, Mixture.from_significance(strength, B), rng=rng)
         seed = int(rng.integers(2**31, size=1 + (training.restart or 0))[-1])
         if self.arm.contrast:
-            data = built.contrast(data, self.kinematics(data))
+            data = built.contrast(data, self.kinematics(data.x))
         return data, seed
 
     def _start(self, built: Built) -> Start:
