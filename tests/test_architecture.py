@@ -23,7 +23,7 @@ TRUNK = (
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
     "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "observed", "loading",
     "arms", "sources", "tasks", "searches", "samples", "plan", "studies", "searched", "results",
-    "series", "plots", "tables", "captions", "report", "progress", "cli",
+    "series", "plots", "tables", "captions", "submission", "report", "progress", "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
 BUILD_ON_EACH_OTHER = ("networks", "strategies")

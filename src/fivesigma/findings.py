@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .background import Estimate, closure, closures
 from .calibration import Calibrated, bounded, calibrate, uniformity
+from .export import workspace
 from .search import Closure, Cut, Interval, Outcome
 from .statistics import Reach, asimov, reach
 
@@ -89,6 +90,7 @@ class Null:
             "calibrated": {name: asdict(c) for name, c in self.calibrate(outcome).items()},
             "naive_z": dict(record["naive"]),
             "doctor": record["outcomes"][self.background].get("doctor", []),
+            "workspace": workspace(*outcome.model(self.closure), "signal_region"),
         }
 
     def crossed(self) -> dict[str, Floats]:

@@ -1,6 +1,7 @@
 """The report of a study: a folder with results.json goes in, a report.html comes out.
 
-Beside it: the figures as PNG and PDF in figures/, the tables as CSV and JSON in tables/.
+Beside it: the figures as PNG and PDF in figures/, the tables as CSV and JSON in tables/, every
+plotted number as a HEPData submission in hepdata/, and models of data for pyhf in workspaces/.
 """
 
 import base64
@@ -18,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .captions import CAPTIONS
 from .plots import FIGURES, HUNT_FIGURES, SEARCH_FIGURES, Figure
 from .series import Results, cuts, series
+from .submission import submission, workspaces
 from .tables import (
     Row,
     decimal,
@@ -51,6 +53,10 @@ def write_report(folder: Path) -> Path:
     tables = search_tables(results) if searched else make_tables(results)
     for name, rows in tables.items():
         _save_table(folder / "tables" / name, rows)
+    for name, text in submission(tables, results).items():
+        _write(folder / "hepdata" / name, text.encode())
+    for name, text in workspaces(results).items():
+        _write(folder / "workspaces" / name, text.encode())
     figures = SEARCH_FIGURES if searched else FIGURES
     figures = figures | (HUNT_FIGURES if "hunt" in results else {})
     images = {

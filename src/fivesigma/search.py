@@ -110,17 +110,23 @@ class Outcome:
         found = {f"{cut.eps_b:g}": cut.p(delta.get(cut.eps_b, 0.0)) for cut in self.cuts}
         return found | {"shape": self._shape(closure)}
 
-    def _shape(self, closure: Closure | None) -> float:
+    def model(self, closure: Closure | None = None) -> tuple[Model, Floats]:
+        """The likelihood of the whole score, and the counts of its intervals."""
         steps = np.array([*(cut.eps_b for cut in self.cuts), 0.0])
-        n = np.array([interval.n for interval in self.intervals])
+        n = np.array([interval.n for interval in self.intervals], dtype=np.float64)
         estimates = [interval.background for interval in self.intervals]
         B, sigma = (np.array([getattr(e, name) for e in estimates]) for name in ("value", "error"))
         C = np.diag(sigma**2) + (0 if closure is None else closure.intervals * np.outer(B, B))
-        model = Model(-np.diff(steps**GAMMA), B, C)
+        return Model(-np.diff(steps**GAMMA), B, C), n
+
+    def _shape(self, closure: Closure | None) -> float:
+        model, n = self.model(closure)
         best, null = fit(model, n), fit(model, n, 0.0)
         z = (np.sign(best.mu) * np.sqrt(np.maximum(null.deviance - best.deviance, 0)))[0]
         if not np.isfinite(z):
-            raise ValueError(f"expected a likelihood fit that converges; got counts {n} on {B}")
+            raise ValueError(
+                f"expected a likelihood fit that converges; got counts {n} on {model.background}"
+            )
         return float(p_value(z))
 
 
