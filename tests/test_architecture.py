@@ -17,7 +17,7 @@ TRUNK = (
     "digest", "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets",
     "selection", "sample", "store", "readers", "constituents", "augmentations", "representations",
     "rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz",
-    "schedule", "prediction",
+    "argos", "schedule", "prediction",
     "training", "heads", "strategies", "folds", "decorrelation", "evaluation", "statistics",
     "measurement",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
@@ -27,8 +27,8 @@ TRUNK = (
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
 BUILD_ON_EACH_OTHER = ("networks", "strategies")
-FREE = ("rows", "networks", "losses", "schedule", "evaluation", "statistics")
-ONLY = {"lovasz": {"losses"}}
+FREE = ("rows", "networks", "losses", "argos", "evaluation", "statistics")
+ONLY = {"lovasz": {"losses"}, "schedule": {"argos"}}
 DOORS = {
     "pythia8mc": {"events"},
     "pylhe": {"events"},
@@ -47,8 +47,17 @@ DOORS = {
 }
 PHYSICS = (*TRUNK[: TRUNK.index("store") + 1], "benchmarks")
 LEARNING = (
-    *("rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz", "schedule"),
-    *("prediction", "training", "heads", "strategies", "evaluation", "statistics", "sources"),
+    *("rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz", "argos"),
+    *(
+        "schedule",
+        "prediction",
+        "training",
+        "heads",
+        "strategies",
+        "evaluation",
+        "statistics",
+        "sources",
+    ),
 )
 BLIND = (*LEARNING[LEARNING.index("contrast") : LEARNING.index("strategies") + 1], "sources")
 LINES: dict[str, int] = {}
@@ -123,6 +132,8 @@ CASES = {  # the rule itself
     "losses on trunk": (("losses",), ("kinematics",), False),
     "lovasz on losses": (("lovasz",), ("losses",), True),
     "lovasz on another": (("lovasz",), ("rows",), False),
+    "schedule on argos": (("schedule",), ("argos",), True),
+    "schedule on another": (("schedule",), ("losses",), False),
     "package on trunk": ((), ("events",), False),
     "version": (("studies",), (), True),
 }

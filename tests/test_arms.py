@@ -92,6 +92,11 @@ CLOUDS = {"representation": {"kind": "clouds"}, "network": "cloud"}
 FEATURES = {"representation": {"kind": "features"}, "network": "mlp"}
 TURN = {"augmentation": {"maps": ["rotation"]}}
 BAD = {  # changes, what the message says
+    "trees by a measure": (
+        {"strategy": "trees", "training": {"best_by": "argos"}},
+        "training.best_by: expected loss, by which trees are stopped; got 'argos'",
+    ),
+    "best by": ({"training": {"best_by": "truth"}}, r"training: expected best_by one of .*'argos'"),
     "data not learnt from": (
         {"strategy": "zero_shot"},
         "label: expected sources for a strategy that learns nothing .*; got 'cwola' with 'zero_",

@@ -145,6 +145,24 @@ def test_a_head_is_the_network_that_it_would_be_alone(monkeypatch):
     same(together(hs, train, validation, settings=settings), theirs)
 
 
+def test_the_best_by_the_measure(monkeypatch):
+    """Of padded data sets with weights, the same as alone, and as by `fit`."""
+    settings = replace(SETTINGS, batch_size=200, max_epochs=15, best_by="argos")
+    hs = [head(seed) for seed in range(3)]
+    train = [chosen(k) for k in range(3)]
+    validation = [chosen(k, n, seed=1) for k, n in enumerate((300, 401, 250))]
+    theirs = []
+    for k, h in enumerate(hs):
+        data = [Dataset(E[c.index].numpy(), c.y, c.y, c.weight) for c in (train[k], validation[k])]
+        theirs.append(fit(h, *data, loss=CrossEntropy(), settings=settings, seed=0))
+    ours = together(hs, train, validation, settings=settings)
+    same(ours, theirs)
+    for (_, history), (_, expected) in zip(ours, theirs, strict=True):
+        assert history.argos == pytest.approx(expected.argos, abs=1e-3)
+        assert history.best_epoch == int(np.argmax(history.argos))
+        assert len(history.argos) == len(history.validation_loss)
+
+
 def test_the_order_of_events_is_that_of_a_fit(monkeypatch):
     """With its random numbers a head takes the very steps of `fit`."""
     h, train, validation = head(0), chosen(0, 250), chosen(0, 90, seed=1)

@@ -1,7 +1,7 @@
 """Networks that are pretrained on known samples, and the files they lie in."""
 
 import math
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ import pytest
 import torch
 from toys import SHIFTS, auc
 
-from fivesigma import sources
+from fivesigma import __version__, sources
+from fivesigma.digest import digest
 from fivesigma.prediction import logits, predict
 from fivesigma.sources import Source, load_network, pretrain
 from fivesigma.training import TrainingSettings
@@ -201,7 +202,7 @@ CHANGES = {
     "network": ("cnn", "cloud"),
     "architecture": ((("momentum", "absolute"),), (("part", "images"),)),
     "learns": ("process",),
-    "settings": (replace(SETTINGS, max_epochs=7), replace(SETTINGS, anchor=0.1)),
+    "settings": (replace(SETTINGS, max_epochs=7), replace(SETTINGS, best_by="argos")),
     "seed": (2, 3),
     "meta": (sources.MetaSettings(), sources.MetaSettings(max_epochs=5)),
 }
@@ -216,6 +217,16 @@ def test_everything_that_decides_a_network_is_in_its_hash():
     hashes = {base.hash, *(other.hash for other in others)}
     assert len(hashes) == 1 + len(others)
     assert source(Path("/elsewhere")).hash == base.hash
+
+
+def test_networks_keep_the_names_that_they_had():
+    """Those whose best epoch is that of the lowest loss were named before there was a choice."""
+    base = source(Path("/store"))
+    settings = asdict(SETTINGS)
+    del settings["best_by"]
+    folders = {"signals": ["one/features", "two/features"], "background": "background/features"}
+    named = asdict(base) | folders | {"settings": settings, "version": __version__}
+    assert base.hash == digest(named)
 
 
 # Files that are none

@@ -67,6 +67,72 @@ def test_min_delta():
     assert len(history.validation_loss) == 4
 
 
+class Known(nn.Module):
+    """Event numbers, shape (N, 1), to the logits that a table, shape (E, N), has for the epoch."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.theta, self.table = nn.Parameter(torch.ones(1)), table
+        self.register_buffer("epoch", torch.tensor(-1))
+
+    def forward(self, x):
+        if self.training:  # once an epoch
+            self.epoch += 1
+            return self.theta * x[:, 0]
+        return self.table[self.epoch, x[:, 0].long()]
+
+
+def known(n=200):
+    """Labels of 2 n events, and six epochs: a low loss in 1, a few clear events of label 1 in 3.
+
+    In epoch 1 of 0.6 of the events the label is known, and the loss is that of a 0.6; the measure
+    is 0.1 / sqrt(0.2) at best. In epoch 3 n / 10 events of label 1 are above all others; the loss
+    is that of a logit of 3 for the rest, and the measure 0.095 / sqrt(0.05) at 0.05.
+    """
+    y = torch.arange(2 * n) < n
+    right = torch.arange(2 * n) % 10 < 6
+    table = torch.zeros(6, 2 * n)
+    table[1] = math.log(1.5) * torch.where(y == right, 1, -1)
+    table[3] = torch.where(torch.arange(2 * n) < n // 10, 50.0, 3.0)
+    events = np.arange(2 * n, dtype=np.float32)[:, None]
+    return Dataset(events, y.numpy(), y.numpy(), np.ones(2 * n)), table
+
+
+@pytest.mark.parametrize(("best_by", "best"), [("loss", 1), ("argos", 3)])
+def test_the_best_epoch_is_the_best_by_what_is_asked_for(best_by, best):
+    data, table = known()
+    settings = replace(SETTINGS, batch_size=400, max_epochs=6, patience=2, best_by=best_by)
+    network, history = run(data, data, network=Known(table), settings=settings)
+    assert (history.best_epoch, int(network.epoch)) == (best, best)
+    assert len(history.validation_loss) == best + 3
+    assert history.validation_loss[1] == pytest.approx(-0.6 * math.log(0.6) - 0.4 * math.log(0.4))
+    measures = [0, 0.1 / 0.2**0.5, 0, 0.095 / 0.05**0.5, 0, 0]
+    if best_by == "argos":
+        assert history.argos == pytest.approx(measures, abs=1e-6)
+        assert history.summary()["argos"] == list(history.argos)
+    else:
+        assert history.argos == ()
+        assert "argos" not in history.summary()
+
+
+def test_a_larger_measure_has_to_be_larger_by_the_delta():
+    data, table = known()
+    settings = replace(SETTINGS, batch_size=400, patience=2, best_by="argos", min_delta=0.3)
+    _, history = run(data, data, network=Known(table), settings=settings)
+    assert (history.best_epoch, len(history.argos)) == (0, 3)
+
+
+def test_the_measure_needs_events():
+    settings = replace(SETTINGS, best_by="argos")
+    with pytest.raises(ValueError, match="expected 50 template events or more for ARGOS; got"):
+        run(validation=gaussians(60), settings=settings)
+    data = replace(gaussians(200), y=gaussians(200).y + 0.0)
+    several = nn.Linear(4, 3)
+    loss = lambda z, y, w: z.square().mean()  # noqa: E731
+    with pytest.raises(ValueError, match=r"expected one logit of each .*; got shape \(200, 3\)"):
+        fit(several, data, data, loss=loss, settings=settings, seed=0)
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_same_seed_same_weights(dropout):
     settings = replace(SETTINGS, max_epochs=2)
@@ -246,6 +312,7 @@ BAD_SETTINGS = {
     "validation_fraction": [0.0, 1.0],
     "anchor": [-1.0, math.inf],
     "precision": ["float16"],
+    "best_by": ["truth", ""],
 }
 
 

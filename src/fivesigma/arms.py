@@ -82,14 +82,20 @@ def build(arm: Arm) -> Built:
             f"arms: {arm.name}: pretrained: expected a strategy that starts from a pretrained "
             f"network; got {arm.strategy!r}"
         )
+    settings = _settings(arm, "training")
     if not isinstance(strategy, Trees):
         make = partial(NETWORKS[arm.network], seen.shape, seed=0)
         _made(arm, "architecture", make, arm.architecture)
+    elif settings.best_by != "loss":
+        raise ValueError(
+            f"arms: {arm.name}: training.best_by: expected loss, by which trees are stopped; got "
+            f"{settings.best_by!r}"
+        )
     return Built(
         strategy=strategy,
         stored=stored,
         seen=seen,
-        settings=_settings(arm, "training"),
+        settings=settings,
         pretraining=_settings(arm, "pretraining"),
         contrast=_made(arm, "contrast", Contrast, arm.contrast),
         augmentation=augmentation,

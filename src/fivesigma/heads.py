@@ -26,7 +26,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from .losses import Batchwise, Loss
 from .prediction import autocast
-from .schedule import History, Trace, TrainingSettings
+from .schedule import HeldOut, History, Trace, TrainingSettings
 from .training import Batch, Progress, loop, pull, silent
 
 __all__ = ["Chosen", "Stack", "fit_heads"]
@@ -105,7 +105,7 @@ def fit_heads(
         progress: called after each epoch with the mean losses of the heads that are still trained.
 
     Returns:
-        For each head a copy with the weights of its lowest validation loss, and its history.
+        For each head a copy with the weights of its best epoch, and its history.
 
     Raises:
         ValueError: if the numbers of heads, data sets and seeds differ, or the loss is `Batchwise`.
@@ -175,11 +175,16 @@ class _Together:
     def record(self, L: list[float], *, start: float) -> tuple[int, float, float]:
         train_loss = torch.stack(self.loss.values).mean(dim=0)
         self.loss.values.clear()
-        validation_loss = self._validate()
+        validation_loss, held_out = self._validate()
         seconds = (time.perf_counter() - start) / len(self.alive)
         for k, h in enumerate(self.alive):
             losses = train_loss[k].item(), validation_loss[k].item()
-            self.traces[h].record(self.network.state(k), losses, seconds=seconds)
+            self.traces[h].record(
+                self.network.state(k),
+                losses,
+                seconds=seconds,
+                held_out=(held_out[0][k], held_out[1][k], held_out[2][k]),
+            )
         epoch = len(self.traces[self.alive[0]].losses)
         going = [k for k, h in enumerate(self.alive) if not self.traces[h].stopped]
         if len(going) < len(self.alive):
@@ -196,7 +201,8 @@ class _Together:
             fitted.append((trained, trace.history(collapsed=bool(z.max() - z.min() < 1e-4))))
         return fitted
 
-    def _validate(self) -> Tensor:
+    def _validate(self) -> tuple[Tensor, HeldOut]:
+        """Losses (H,) of the heads, and logits, labels and weights (H, n), 0 where padded."""
         data = [self.validation[h] for h in self.alive]
         parts = torch.split(torch.arange(max(map(len, data))), VALIDATION_SLICE)
         batches = [self._padded([c.pick(i[i < len(c)]) for c in data]) for i in parts]
@@ -204,7 +210,7 @@ class _Together:
             z = torch.cat([self.network(x).float() for x, _, _ in batches], dim=1)
         y, weight = (torch.cat([batch[k] for batch in batches], dim=1) for k in (1, 2))
         L: Tensor = vmap(self.loss.of_one)(z, y, weight)
-        return L
+        return L, (z, y, weight)
 
     def _padded(self, chosen: Sequence[Chosen]) -> Batch:
         n = max(map(len, chosen))

@@ -1,4 +1,4 @@
-r"""The one loop: Adam on shuffled batches, stopped by the loss on held-out events.
+r"""The one loop: Adam on shuffled batches, stopped by what it does on held-out events.
 
 For the batches $b$ of an epoch, shuffled anew in each,
 
@@ -7,9 +7,10 @@ $$ \theta \leftarrow \text{Adam} \left( \theta, \nabla_\theta L_b \right) , \qqu
          + \lambda \, |\theta - \theta_0|^2 , $$
 
 until the validation loss has not fallen for `patience` epochs; the weights of its lowest value are
-returned. A batch may go through the network in slices $s$: the sum of their gradients is the
-gradient of the batch, and arrays that stay in the cache are faster by more than half. Networks
-that allow it say so by being `Sliceable`; a `Batchwise` loss is of the logits of all slices.
+returned, or those of the largest measure (see `schedule`). A batch may go through the network in
+slices $s$: the sum of their gradients is the gradient of the batch, and arrays that stay in the
+cache are faster by more than half. Networks that allow it say so by being `Sliceable`; a
+`Batchwise` loss is of the logits of all slices.
 
 On a processor with bfloat16 arithmetic matrix products and convolutions are done in it. Weights,
 sums over slices, the norm at the input and the loss are float32 everywhere.
@@ -177,7 +178,7 @@ def fit(
             validation loss), epochs counted from 1.
 
     Returns:
-        The network with the weights of the lowest validation loss, in evaluation mode; the history.
+        The network with the weights of the best epoch, in evaluation mode; the history.
 
     Raises:
         ValueError: if there are fewer than two events to train on or none to validate, if an event
@@ -257,7 +258,9 @@ class _Single:
         z = logits(self.network, x, precision=self.settings.precision)
         losses = sum(L) / len(L), self.loss(z, y, weight).item()
         seconds = time.perf_counter() - start
-        self.trace.record(self.network.state_dict(), losses, seconds=seconds)
+        self.trace.record(
+            self.network.state_dict(), losses, seconds=seconds, held_out=(z, y, weight)
+        )
         return len(self.trace.losses), *losses
 
     def best(self) -> tuple[nn.Module, History]:
