@@ -1,6 +1,7 @@
 """Searches of fabricated events, from the grid to the report."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ from scipy.special import ndtr
 from test_studies import IN_PROCESS
 
 from fivesigma import studies
-from fivesigma.findings import Null, power
+from fivesigma.background import Estimate
+from fivesigma.findings import Null, measures, power
 from fivesigma.folds import Scored
 from fivesigma.report import write_report
 from fivesigma.results import save
 from fivesigma.search import search
+from fivesigma.searched import _best
 from fivesigma.searches import SearchTask
 from fivesigma.studies import run
 
@@ -119,10 +122,12 @@ def test_a_search_from_the_study_to_the_report(samples, tmp_path, monkeypatch):
         assert list(one["power"]) == ["ID10"]
         assert one["power"]["ID10"]["shape"]["s_over_sqrt_b"] == [2, 4]
         assert len(one["null"]["calibrated"]["any"]["p"]) == 40
+        assert list(one["null"]["argos"]) == ["0.2", "0.1", "any"]
     assert len(results["summary"]) == 2
     assert "data sets without a signal" in results["summary"][0]
     page = write_report(tmp_path).read_text()
     assert "Without a signal" in page
+    assert "ARGOS" in page
     for name in ("null", "power"):
         assert json.loads((tmp_path / "tables" / f"{name}.json").read_text())
 
@@ -142,7 +147,8 @@ def record(rng, *, strength=0.0, excess=0.0, width=1.0):
     found["n_signal"] = [round(B**0.5 * excess) for B in (100.0, 10.0)]
     naive = {"0.1": 5.0, "0.01": 3.0}
     outcomes = {"template": found}
-    return {"s_over_sqrt_b": strength, "naive": naive, "auc": 0.5, "outcomes": outcomes}
+    about = {"s_over_sqrt_b": strength, "n_events": 1000, "naive": naive, "auc": 0.5}
+    return about | {"outcomes": outcomes}
 
 
 def test_closure_is_of_the_counts():
@@ -167,6 +173,42 @@ def test_power_of_a_known_excess():
     assert found["0.1"]["reach"]["local"]["5"]["value"] <= calibrated < 1.6
     assert found["0.1"]["origin"][-1] == ["extrapolated"]
     assert set(found) == {"0.1", "0.01", "shape", "any"}
+
+
+def test_the_measure_beside_the_p_values():
+    """Of 1000 events in the signal region it is (n - B) / sqrt(1000 B)."""
+    rng = np.random.default_rng(3)
+    null = Null([record(rng) for _ in range(400)], "template")
+    found = null.summary()["argos"]
+    assert set(found) == {"0.1", "0.01", "any"}
+    for name in ("0.1", "0.01"):
+        assert found[name]["median"] == pytest.approx(0, abs=0.005)
+        assert found[name]["high"] == pytest.approx(1 / 1000**0.5, rel=0.2)
+    hit = record(rng, excess=5.0, width=0.0)
+    assert null.of_data(hit)["argos"]["0.1"] == pytest.approx(50 / 100_000**0.5)
+    outcome = null.outcome(hit)
+    assert measures(outcome, 1000)["any"] == pytest.approx(16 / 10_000**0.5)
+    few = replace(outcome.cuts[1], background=Estimate(9.9, 0.0))
+    tight = replace(outcome, cuts=(outcome.cuts[0], few))
+    assert measures(tight, 1000)["any"] == pytest.approx(50 / 100_000**0.5)
+    assert measures(replace(tight, cuts=(few,)), 1000)["any"] == measures(tight, 1000)["0.01"]
+
+
+def test_what_is_best_by_the_measure():
+    rng = np.random.default_rng(4)
+    null = Null([record(rng) for _ in range(100)], "template")
+
+    def found(excess):
+        data = null.of_data(record(rng, excess=excess, width=0.0))
+        return {"null": null.summary(), "data": data}
+
+    (told,) = _best({"one": found(1.0), "other": found(4.0)})
+    assert "the best method in the data is other, with 0.130; without a signal" in told
+    assert told.endswith(").")
+    (told,) = _best({"one": found(-1.0), "other": found(-2.0)})
+    assert "is one, with -0.030" in told
+    assert told.endswith("so that this says nothing.")
+    assert _best({"one": found(4.0)}) == _best({"one": {"null": null.summary()}}) == []
 
 
 def test_too_few_data_sets():

@@ -31,12 +31,12 @@ def columns(text):
 @pytest.fixture(scope="module")
 def searched():
     rng = np.random.default_rng(0)
-    null = Null([record(rng) | {"n_events": 1000} for _ in range(100)], "template")
+    null = Null([record(rng) for _ in range(100)], "template")
     hits = [record(rng, strength=s, excess=5 * s) for s in (0.5, 1.0) for _ in range(6)]
     found = {
         "null": null.summary(),
         "power": {"ID10": power(hits, null, rng=rng)},
-        "data": null.of_data(record(rng, excess=3.0) | {"n_events": 1000}),
+        "data": null.of_data(record(rng, excess=3.0)),
     }
     about = {"title": "a search", "config_hash": "abc", "points": [], "m_jj": {}}
     return about | {"search": {"Trees, template": found}}

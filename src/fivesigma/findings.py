@@ -2,6 +2,11 @@
 
 What is known without a signal comes first: the closure of the background, the distribution of
 p-values, and what the common recipe claims. Only then is a strength of the signal looked at.
+
+Beside the p-values stands the measure of `argos`, by which methods may be chosen. Of n of the N
+events of the signal region behind a cut, where a background B is expected, it is
+
+    A = (n / N) / sqrt(B / N) - sqrt(B / N) = (n - B) / sqrt(B N).
 """
 
 import math
@@ -13,13 +18,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .argos import LEAST, argos
 from .background import Estimate, closure, closures
 from .calibration import Calibrated, bounded, calibrate, uniformity
 from .export import workspace
 from .search import Closure, Cut, Interval, Outcome
 from .statistics import Reach, asimov, reach
 
-__all__ = ["Null", "distribution", "power", "quantiles"]
+__all__ = ["ANY", "Null", "distribution", "measures", "power", "quantiles"]
 
 Set: TypeAlias = Mapping[str, Any]
 Floats: TypeAlias = NDArray[np.float64]
@@ -88,6 +94,7 @@ class Null:
             "collapsed": outcome.collapsed,
             "local": local(outcome, self.closure),
             "calibrated": {name: asdict(c) for name, c in self.calibrate(outcome).items()},
+            "argos": measures(outcome, record["n_events"]),
             "naive_z": dict(record["naive"]),
             "doctor": record["outcomes"][self.background].get("doctor", []),
             "workspace": workspace(*outcome.model(self.closure), "signal_region"),
@@ -115,8 +122,26 @@ class Null:
             "collapsed": sum(outcome.collapsed > 0 for outcome in self.outcomes),
             "local": {name: distribution(p) for name, p in self.p.items()},
             "calibrated": {name: distribution(p) for name, p in crossed.items()},
+            "argos": {name: quantiles(a) for name, a in self._measures().items()},
             "naive_z": {name: quantiles(z) for name, z in naive.items()},
         }
+
+    def _measures(self) -> dict[str, Floats]:
+        pairs = zip(self.outcomes, self.records, strict=True)
+        return _by_name([measures(outcome, record["n_events"]) for outcome, record in pairs])
+
+
+def measures(outcome: Outcome, n_events: int) -> dict[str, float]:
+    """The measure `argos` by cut; `any` is the largest where 10 events or more are expected.
+
+    Where fewer are behind the loosest cut, that of the loosest.
+    """
+    found = {
+        f"{cut.eps_b:g}": argos(cut.n / n_events, cut.background.value / n_events)
+        for cut in outcome.cuts
+    }
+    many = [f"{cut.eps_b:g}" for cut in outcome.cuts if cut.background.value >= LEAST]
+    return found | {ANY: max(found[name] for name in many or list(found)[:1])}
 
 
 def local(outcome: Outcome, delta: Closure) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """From the records of a search to its part of results.json."""
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from .configuration import Arm
-from .findings import Null, power
+from .findings import ANY, Null, power
 from .hunts import Hunt, sentence
 from .searches import windows
 from .studies import Run
@@ -19,7 +20,7 @@ def searched(run: Run) -> dict[str, Any]:
     """By method: searches without a signal, with one in each target, in data; and in words."""
     found, hunts = _searches(run), _hunts(run)
     told = [_told(name, one) for name, one in found.items()]
-    told += [sentence(name, one) for name, one in hunts.items()]
+    told += [sentence(name, one) for name, one in hunts.items()] + _best(found)
     return {"search": found, "summary": told} | ({"hunt": hunts} if hunts else {})
 
 
@@ -95,6 +96,22 @@ def _told(name: str, found: dict[str, Any]) -> str:
     if found["power"]:
         text += f"; 5 sigma calibrated: {', '.join(reaches) or 'beyond the grid'}"
     return f"{text}."
+
+
+def _best(found: Mapping[str, Any]) -> list[str]:
+    """Which of several methods is best in the data by the measure that knows no truth."""
+    measured = {name: one["data"]["argos"][ANY] for name, one in found.items() if "data" in one}
+    if len(measured) < 2:
+        return []
+    name = max(measured, key=lambda name: measured[name])
+    null = found[name]["null"]["argos"][ANY]
+    text = (
+        f"By the ARGOS measure, which knows no truth, the best method in the data is {name}, with "
+        f"{measured[name]:.3f}; without a signal it has {null['median']:.3f} (median, 68 % within "
+        f"{null['low']:.3f} and {null['high']:.3f})"
+    )
+    reached = measured[name] <= null["high"]
+    return [f"{text}, so that this says nothing." if reached else f"{text}."]
 
 
 def _word(z: float) -> str:

@@ -93,6 +93,8 @@ def search_tables(results: Results) -> dict[str, list[Row]]:
             for kind, here in (("local", found), ("calibrated", numbers["calibrated"][name])):
                 row |= {f"{key}_{kind}": here[key] for key in ("ks", "ks_p", "z_max")}
             row["naive_z_median"] = numbers["naive_z"].get(name, {}).get("median")
+            measure = numbers.get("argos", {}).get(name, {})
+            row |= {f"argos_{key}": measure.get(key) for key in ("median", "low", "high")}
             null.append(row)
         for target, by_name in one["power"].items():
             for name, found in by_name.items():
@@ -113,7 +115,8 @@ def _data_rows(method: str, found: Mapping[str, Any]) -> list[Row]:
         row |= {"expected": background.get("value"), "expected_error": background.get("error")}
         row |= {"z_local": float(bounded(found["local"][name]))}
         row |= {"z_calibrated": calibrated["z"], "p_calibrated": calibrated["p"]}
-        row |= {"origin": calibrated["origin"], "naive_z": found["naive_z"].get(name)}
+        row |= {"origin": calibrated["origin"], "argos": found.get("argos", {}).get(name)}
+        row["naive_z"] = found["naive_z"].get(name)
         rows.append(row)
     return rows
 
