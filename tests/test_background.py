@@ -7,6 +7,7 @@ import pytest
 
 from fivesigma.background import (
     Estimate,
+    Spectrum,
     closure,
     closures,
     from_spectrum,
@@ -16,6 +17,7 @@ from fivesigma.background import (
 
 SIDEBANDS = ((4400.0, 4700.0), (5500.0, 5800.0))
 REGION = (4700.0, 5500.0)
+SPECTRUM = Spectrum(SIDEBANDS, REGION, sqrt_s=13_000.0)
 SLOPES = {"flat": 0.0, "rising": 0.8, "falling": -1.5}
 
 
@@ -77,16 +79,48 @@ def test_nothing_passes(rng):
     assert 0 < found.value < found.error < 3
 
 
+@pytest.mark.parametrize("scale", [420.0, 800.0])
+@pytest.mark.parametrize("n", [3000, 300, 150])
+def test_pulls_of_a_falling_spectrum(n, scale, rng):
+    """Mean 0 and width 1 within four times their errors, where three events or more pass."""
+    pulls = []
+    for _ in range(400):
+        m = masses(rng.poisson(n), rng, scale)
+        if min(within(m, window).sum() for window in SIDEBANDS) >= 3:
+            found = from_spectrum(m, SPECTRUM)
+            observed = within(m, REGION).sum()
+            pulls.append((observed - found.value) / math.hypot(found.value**0.5, found.error))
+    assert len(pulls) > 350
+    assert abs(np.mean(pulls)) < 4 / len(pulls) ** 0.5
+    assert abs(np.std(pulls) - 1) < 4 / (2 * len(pulls)) ** 0.5
+
+
 def test_spectrum_is_right_within_its_error(rng):
     pulls = []
     for _ in range(150):
         m = masses(rng.poisson(3000), rng)
         low, up = (math.exp(-(e - 4400) / 420) for e in REGION)
         true = 3000 * (low - up) / (1 - math.exp(-1400 / 420))
-        found = from_spectrum(m, SIDEBANDS, REGION, sqrt_s=13_000)
+        found = from_spectrum(m, SPECTRUM)
         pulls.append((found.value - true) / found.error)
     assert abs(np.mean(pulls)) < 0.35
     assert np.std(pulls) == pytest.approx(1, abs=0.2)
+
+
+def test_a_spectrum_of_the_function_itself():
+    """Counts that follow it exactly are extended exactly; the mean is above by the error."""
+    x = np.linspace(4400, 5800, 56_001) / 13_000
+    f = (1 - x) ** 8 / x**5
+    steps = np.interp(np.linspace(0, f.sum(), 4_000_001)[:-1], np.cumsum(f), x * 13_000)
+    found = from_spectrum(steps, SPECTRUM)
+    assert found.value == pytest.approx(within(steps, REGION).sum(), rel=1e-3)
+
+
+@pytest.mark.parametrize(("low", "up"), [(3, 3), (40, 3)])
+def test_few_events_make_a_wide_spectrum(low, up, rng):
+    m = np.concatenate([rng.uniform(*w, n) for w, n in zip(SIDEBANDS, (low, up), strict=True)])
+    found = from_spectrum(m, SPECTRUM)
+    assert 0 < found.value < 3 * found.error
 
 
 def test_template_by_hand(rng):
@@ -131,8 +165,12 @@ BAD = {
     "no sideband": (lambda: interpolated(M, M > 5000, M > 0), "got 100 and 0"),
     "no signal region": (lambda: interpolated(M, M > 5000, M < 0), "got 0 and 100"),
     "few events": (
-        lambda: from_spectrum(np.array([4500.0]), SIDEBANDS, REGION, sqrt_s=13_000),
-        "expected 3 events or more in the sidebands; got 1",
+        lambda: from_spectrum(np.array([4500.0, 5600.0, 5700.0, 5750.0]), SPECTRUM),
+        "expected 3 events or more in each sideband; got 1 and 3",
+    ),
+    "vague": (
+        lambda: from_spectrum(np.repeat([4410.0, 5790.0], 3), SPECTRUM),
+        "expected ln B known to 2 or better; got",
     ),
     "no template": (lambda: from_template(5, (3, 0)), "expected simulated events"),
     "no background": (lambda: closure(np.ones(1), [Estimate(0.0, 1.0)]), "background above 0"),

@@ -1,10 +1,12 @@
 """A search in data sets whose scores are drawn: what it says without a signal, and with one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from fivesigma.background import Estimate
+from fivesigma.background import Estimate, Spectrum
 from fivesigma.folds import Scored
 from fivesigma.search import Closure, Cut, Events, Interval, Outcome, naive, search
 
@@ -28,6 +30,40 @@ def drawn(rng, *, n_signal=0, leak=0.0, template="no"):
     scored = Scored(score, fold, (False,) * K, lambda x: x)
     simulated = rng.random((K, 20_000)) if template == "simulated" else None
     return Events(scored, mass, inside, simulated)
+
+
+SPECTRUM = Spectrum(((4400.0, 4700.0), (5500.0, 5800.0)), (4700.0, 5500.0), 13_000.0)
+
+
+def test_background_from_the_spectrum(rng):
+    """Flat in the mass: pulls of cuts and of intervals, and a signal that is found."""
+    pulls = []
+    for _ in range(100):
+        outcome = search(replace(drawn(rng), spectrum=SPECTRUM), eps_b=EPS)
+        for one in (*outcome.cuts, *outcome.intervals):
+            B, sigma = one.background.value, one.background.error
+            pulls.append((one.n - B) / np.hypot(B**0.5, sigma))
+    by_count = np.reshape(pulls, (100, -1))
+    assert (np.abs(by_count.mean(axis=0)) < 0.4).all()
+    assert (np.abs(by_count.std(axis=0) - 1) < 0.3).all()
+    found = search(replace(drawn(rng, n_signal=600), spectrum=SPECTRUM), eps_b=EPS).p_values()
+    assert all(found[name] < 1e-3 for name in ("0.1", "0.03", "shape"))
+
+
+@pytest.mark.parametrize(
+    ("eps_b", "message"),
+    {
+        "a cut": ((0.1, 0.002), "background behind the cut at 0.2 %: expected 3 events or more"),
+        "an interval": ((0.1, 0.0999), "background between the cuts at 10 % and 9.99 %: expected"),
+    }.values(),
+    ids=["a cut", "an interval"],
+)
+def test_a_spectrum_of_too_few_events(eps_b, message, rng):
+    """It names the cut, and what helps."""
+    with pytest.raises(ValueError, match=message) as caught:
+        search(replace(drawn(rng), spectrum=SPECTRUM), eps_b=eps_b)
+    assert "looser cuts leave more events, and an interpolation needs fewer" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("template", ["no", "simulated"])

@@ -5,14 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fabricated import CWOLA, SOURCES, SUPERVISED, ZERO_SHOT, arm, study
+from fabricated import CWOLA, SOURCES, SUPERVISED, VALLEY, ZERO_SHOT, arm, study
 from scipy.special import ndtr
 from test_studies import IN_PROCESS
 
 from fivesigma import studies
-from fivesigma.background import Estimate
+from fivesigma.background import Estimate, Spectrum
+from fivesigma.digest import digest
 from fivesigma.findings import Null, measures, power
 from fivesigma.folds import Scored
+from fivesigma.plan import Plan
 from fivesigma.report import write_report
 from fivesigma.results import save
 from fivesigma.search import search
@@ -102,6 +104,50 @@ def test_standardised_scores_do_not_know_the_mass(plan):
     assert abs(np.corrcoef(events.scored.score, mass)[0, 1]) < 0.05
     assert abs(np.corrcoef(events.template[1], simulated)[0, 1]) < 0.08
     assert task.run()["sets"][0]["outcomes"]["template"]["cuts"][0]["n"] > 0
+
+
+FITTED = CHANGES | {
+    "grid": {"s_over_sqrt_b": [0], "eps_b": [0.6, 0.3]},
+    "search": CHANGES["search"] | {"background": ["interpolation", "spectrum"]},
+}
+
+
+def test_where_the_spectrum_is_fitted(plan):
+    """In the regions of the benchmark; without, a search is named as before it could be asked."""
+    task = plan(study(**FITTED)).searches()[0]
+    sidebands = ((4400.0, 4700.0), (5500.0, 5800.0))
+    assert task.spectrum == Spectrum(sidebands, (4700.0, 5500.0), 13_000.0)
+    assert replace(task, spectrum=replace(task.spectrum, sqrt_s=14_000.0)).hash != task.hash
+    without = plan(study(**CHANGES)).searches()[0]
+    how = without.settings.model_dump(exclude={"null_sets", "sets_per_task", "data"})
+    assert without.spectrum is None
+    assert without.hash == digest({"task": without.task.hash, "search": how, "data": None})
+
+
+def test_a_signal_region_of_two_windows(samples, tmp_path):
+    cuts = (VALLEY.selection.region("signal_region"), VALLEY.selection.region("sideband"))
+    regions = (replace(cuts[0], windows=((4700.0, 5000.0), (5100.0, 5500.0))), cuts[1])
+    other = replace(VALLEY, selection=replace(VALLEY.selection, regions=regions))
+    plan = Plan(study(**FITTED), replace(samples, benchmark=other), tmp_path, lambda *_: None)
+    with pytest.raises(
+        ValueError, match=r"search.background: .* of one window for spectrum; got 2"
+    ):
+        plan.searches()
+
+
+@pytest.mark.slow
+def test_a_search_by_the_spectrum(plan):
+    (first, *_) = plan(study(**FITTED)).searches()
+    for one in first.run()["sets"][:3]:
+        fitted, other = (one["outcomes"][how] for how in ("spectrum", "interpolation"))
+        for cut, same in zip(fitted["cuts"], other["cuts"], strict=True):
+            assert (cut["n"], cut["n_template"]) == (same["n"], same["n_template"])
+            (value, error), (expected, sigma) = (c["background"].values() for c in (cut, same))
+            assert abs(value - expected) < 4 * np.hypot(error, sigma)
+    tight = FITTED | {"grid": {"s_over_sqrt_b": [0], "eps_b": [0.6, 0.02]}}
+    (first, *_) = plan(study(**tight)).searches()
+    with pytest.raises(ValueError, match=r"background behind the cut at 2 %: .* in each sideband"):
+        first.run()
 
 
 @pytest.mark.slow

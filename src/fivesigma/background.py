@@ -16,6 +16,14 @@ for dijet resonances use, which is linear in its parameters but for the logarith
 
 $$ \ln \frac{dN}{dm} = p_0 + p_1 \ln(1 - x) - p_2 \ln x , \qquad x = m / \sqrt s . $$
 
+What is Gaussian is the logarithm of the background, $\ln \tilde B \pm r$ with $r^2 = g^T C g$ and
+$g = \nabla_p \ln \tilde B$; the estimate is the mean of that log-normal distribution and its
+standard deviation,
+
+$$ B = \tilde B \, e^{r^2 / 2} , \qquad \sigma_B = B \sqrt{e^{r^2} - 1} . $$
+
+An error that is a fixed share of the estimate makes low ones seem too sure; the mean undoes that.
+
 **Template.** Simulated background gives the ratio of both regions behind the cut,
 
 $$ B = n_{SB} \, \frac{t_{SR}}{t_{SB}} , \qquad
@@ -40,7 +48,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "closure", "closures", "from_spectrum", "from_template", "interpolated"]
+__all__ = [
+    *("Estimate", "Spectrum"),
+    *("closure", "closures", "from_spectrum", "from_template", "interpolated"),
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 Link: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
@@ -48,6 +59,8 @@ Fit: TypeAlias = tuple[Floats, Floats]
 STEPS = 100
 RIDGE = 1e-9
 SLOPE = 1.5
+LEAST = 3
+VAGUE = 2.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,20 @@ class Estimate:
 
     error: float
     """sigma_B, statistical, events."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Where a spectrum is fitted, and where its background is wanted."""
+
+    sidebands: tuple[tuple[float, float], ...]
+    """Least and largest mass of each window [GeV]."""
+
+    region: tuple[float, float]
+    """Of the signal region [GeV]."""
+
+    sqrt_s: float
+    """Energy of the collisions [GeV]."""
 
 
 def interpolated(
@@ -88,41 +115,41 @@ def interpolated(
     return Estimate(float(eps.sum()), math.sqrt(g @ C @ g))
 
 
-def from_spectrum(
-    mass: Floats,
-    windows: tuple[tuple[float, float], ...],
-    region: tuple[float, float],
-    *,
-    sqrt_s: float,
-    width: float = 25.0,
-) -> Estimate:
+def from_spectrum(mass: Floats, spectrum: Spectrum, *, width: float = 25.0) -> Estimate:
     """Background from a fit to the selected spectrum in the sidebands.
 
     Args:
         mass: m of the events that pass, shape (N,) [GeV].
-        windows: sidebands [GeV].
-        region: signal region [GeV].
-        sqrt_s: energy of the collision [GeV].
+        spectrum: sidebands, signal region and energy.
         width: largest width of a bin [GeV].
 
     Raises:
-        ValueError: if fewer than three events pass in the sidebands, or the fit does not converge.
+        ValueError: if fewer than three events pass in a sideband, or the fit does not converge or
+            says the logarithm of the background no better than to 2.
     """
+    windows, (low, high), sqrt_s = spectrum.sidebands, spectrum.region, spectrum.sqrt_s
     edges = [np.linspace(a, b, 1 + math.ceil((b - a) / width)) for a, b in windows]
-    n = np.concatenate([np.histogram(mass, e)[0] for e in edges]).astype(float)
-    if n.sum() < 3:
-        raise ValueError(f"expected 3 events or more in the sidebands; got {n.sum():g}")
+    counts = [np.histogram(mass, e)[0] for e in edges]
+    if min(n := [int(c.sum()) for c in counts]) < LEAST:
+        got = " and ".join(map(str, n))
+        raise ValueError(f"expected {LEAST} events or more in each sideband; got {got}")
+    k = np.concatenate(counts).astype(float)
     centre = float(np.mean([e for window in windows for e in window]))
     m = np.concatenate([(e[1:] + e[:-1]) / 2 for e in edges])
     dm = np.concatenate([np.diff(e) for e in edges])
-    beta, C = _fit(_dijet(m, sqrt_s, centre), n, np.ones(len(n)), _poisson, offset=np.log(dm))
-    steps = math.ceil((region[1] - region[0]) / width)
-    dm_in = (region[1] - region[0]) / steps
-    m_in = np.asarray(region[0] + dm_in * (np.arange(steps) + 0.5), dtype=np.float64)
-    X = _dijet(m_in, sqrt_s, centre)
+    design = _dijet(m, sqrt_s, centre)
+    units = np.linalg.inv(np.linalg.qr(design)[1]) * math.sqrt(len(m))  # columns orthogonal, of 1
+    beta, C = _fit(design @ units, k, np.ones(len(k)), _poisson, offset=np.log(dm))
+    steps = math.ceil((high - low) / width)
+    dm_in = (high - low) / steps
+    m_in = np.asarray(low + dm_in * (np.arange(steps) + 0.5), dtype=np.float64)
+    X = _dijet(m_in, sqrt_s, centre) @ units
     mean = dm_in * np.exp(X @ beta)
-    g = mean @ X
-    return Estimate(float(mean.sum()), math.sqrt(g @ C @ g))
+    g = mean @ X / mean.sum()
+    if (r2 := float(g @ C @ g)) > VAGUE**2:
+        raise ValueError(f"expected ln B known to {VAGUE:g} or better; got {math.sqrt(r2):.2g}")
+    value = float(mean.sum()) * math.exp(r2 / 2)
+    return Estimate(value, value * math.sqrt(math.expm1(r2)))
 
 
 def from_template(n_sideband: int, template: tuple[float, float]) -> Estimate:

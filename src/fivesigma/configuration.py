@@ -176,12 +176,12 @@ class Search(_Strict):
     score: Literal["standardised"] | None = None
     """Whether scores are standardised in the mass, by polynomials of that degree, before they are
     cut; by default they are not."""
-    background: Annotated[list[Literal["interpolation", "template"]], Field(min_length=1)] = [
-        "interpolation",
-        "template",
-    ]
-    """Where the background behind a cut is taken from: the sidebands, or simulated events of the
-    signal region, those held out. Each is calibrated by itself."""
+    background: Annotated[
+        list[Literal["interpolation", "template", "spectrum"]], Field(min_length=1)
+    ] = ["interpolation", "template"]
+    """Where the background behind a cut is taken from: the efficiency in the sidebands, simulated
+    events of the signal region, those held out, or a fit to the spectrum of what passes in the
+    sidebands, which needs three events in each. Each is calibrated by itself."""
     windows: Windows | None = None
     """Where else than in the signal region is searched, with the background interpolated from the
     sidebands of each window: there is no simulated template outside the signal region. By default

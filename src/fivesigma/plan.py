@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from .arms import Built, build
+from .background import Spectrum
 from .configuration import Arm, Search, Study
 from .representations import REPRESENTATIONS, Representation
 from .sample import Sample
@@ -36,16 +37,20 @@ class Plan:
         """Data sets to search in, those without a signal first.
 
         Raises:
-            ValueError: if a window is beyond the regions, or has too few events.
+            ValueError: if a window is beyond the regions, or has too few events, or a spectrum
+                cannot be fitted in the regions.
         """
         search = self.study.search
         assert search is not None
         self._demand(search)
+        spectrum = self._spectrum(search)
         sets = {0.0: search.null_sets} | {
             s: self.study.grid.repeats for s in self.study.grid.s_over_sqrt_b if s > 0
         }
-        return self._of_data(search) + [
-            SearchTask(self._task(arm, target, chunk, kinematics="always"), search)
+        return self._of_data(search, spectrum) + [
+            SearchTask(
+                self._task(arm, target, chunk, kinematics="always"), search, spectrum=spectrum
+            )
             for strength, n in sets.items()
             for arm in self.study.arms
             for target in list(self.samples.targets)[: None if strength else 1]
@@ -74,7 +79,20 @@ class Plan:
             except ValueError as error:
                 raise ValueError(f"search.windows: {error}") from error
 
-    def _of_data(self, search: Search) -> list[SearchTask]:
+    def _spectrum(self, search: Search) -> Spectrum | None:
+        """Where a spectrum is fitted, if that is asked for."""
+        if "spectrum" not in search.background:
+            return None
+        benchmark = self.samples.benchmark
+        inside, sidebands = (benchmark.selection.region(name).windows for name in REGIONS)
+        if len(inside) != 1:
+            raise ValueError(
+                f"search.background: expected a signal region of one window for spectrum; got "
+                f"{len(inside)}"
+            )
+        return Spectrum(sidebands, inside[0], benchmark.sqrt_s)
+
+    def _of_data(self, search: Search, spectrum: Spectrum | None) -> list[SearchTask]:
         """Searches in events that are not simulated."""
         if (observed := self.samples.observed) is None:
             return []
@@ -87,6 +105,7 @@ class Plan:
                     self._folder(observed, build(arm).stored),
                     self._folder(observed, REPRESENTATIONS["dijet"]()),
                 ),
+                spectrum,
             )
             for arm in self.study.arms
         ]

@@ -32,7 +32,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .background import Estimate, interpolated
+from .background import Estimate, Spectrum, from_spectrum, interpolated
 from .counting import observed_discovery, p_value, poisson_p, significance
 from .folds import Scored, threshold
 from .likelihood import Model, fit
@@ -150,6 +150,9 @@ class Events:
     degree: int = 1
     """Of the polynomial that interpolates efficiencies."""
 
+    spectrum: Spectrum | None = None
+    """Where the spectrum of the events that pass is fitted, if that gives their background."""
+
     def cuts(self, eps: float) -> Floats:
         """The cut of each fold, shape (k,); an event passes whose score is at least as high.
 
@@ -181,9 +184,14 @@ class Events:
 
         All folds share the simulated events, so that their errors add up. At least half a simulated
         event is counted.
+
+        Raises:
+            ValueError: if a region has no events, or too few pass for a fit.
         """
         if self.template is None:
             passed = self.between(loose, tight)
+            if self.spectrum is not None:
+                return from_spectrum(self.mass[passed & ~self.inside], self.spectrum)
             return interpolated(self.mass, passed, self.inside, degree=self.degree)
         n = np.bincount(self.scored.fold[self.inside], minlength=len(loose))
         here = (self.template >= loose[:, None]) & (self.template < tight[:, None])
@@ -200,11 +208,14 @@ def search(events: Events, *, eps_b: Sequence[float]) -> Outcome:
         eps_b: background efficiencies of the cuts.
 
     Raises:
-        ValueError: if a region has no events, or an efficiency cannot be fitted.
+        ValueError: if a region has no events, or the background behind a cut or between two cannot
+            be fitted; it says which.
     """
     ordered = sorted(eps_b, reverse=True)
     cuts = [events.cuts(eps) for eps in ordered]
     never = np.full(len(cuts[0]), np.inf)
+    names = [f"{100 * eps:g} %" for eps in ordered]
+    between = [f"between the cuts at {a} and {b}" for a, b in pairwise(names)]
 
     def inside(loose: Floats, tight: Floats) -> int:
         return int((events.between(loose, tight) & events.inside).sum())
@@ -214,17 +225,29 @@ def search(events: Events, *, eps_b: Sequence[float]) -> Outcome:
             Cut(
                 eps_b=eps,
                 n=inside(cut, never),
-                background=events.background(cut, never),
+                background=_background(events, (cut, never), f"behind the cut at {name}"),
                 n_template=int((events.between(cut, never) & ~events.inside).sum()),
             )
-            for eps, cut in zip(ordered, cuts, strict=True)
+            for eps, cut, name in zip(ordered, cuts, names, strict=True)
         ),
         intervals=tuple(
-            Interval(inside(loose, tight), events.background(loose, tight))
-            for loose, tight in pairwise([*cuts, never])
+            Interval(inside(*pair), _background(events, pair, where))
+            for pair, where in zip(
+                pairwise([*cuts, never]), [*between, f"behind the cut at {names[-1]}"], strict=True
+            )
         ),
         collapsed=sum(events.scored.collapsed),
     )
+
+
+def _background(events: Events, pair: tuple[Floats, Floats], where: str) -> Estimate:
+    try:
+        return events.background(*pair)
+    except ValueError as error:
+        advice = "looser cuts leave more events"
+        if events.spectrum is not None:
+            advice += ", and an interpolation needs fewer than the fit of a spectrum"
+        raise ValueError(f"background {where}: {error}; {advice}") from error
 
 
 def naive(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arms import build
+from .background import Spectrum
 from .configuration import Search, Windows
 from .datasets import Dataset
 from .decorrelation import standardise
@@ -38,13 +39,17 @@ class SearchTask:
     data: tuple[Path, Path] | None = None
     """Folders of represented events that are not simulated, and of their kinematics, to search in
     instead."""
+    spectrum: Spectrum | None = None
+    """Where the spectrum is fitted, if that is asked for."""
 
     @property
     def hash(self) -> str:
         """Digest of all that decides the record."""
         how = self.settings.model_dump(exclude={"null_sets", "sets_per_task", "data"})
         data = self.data and ["/".join(path.parts[-2:]) for path in self.data]
-        return digest({"task": self.task.hash, "search": how, "data": data})
+        fitted = self.spectrum and dataclasses.asdict(self.spectrum)
+        made_of = {"task": self.task.hash, "search": how, "data": data, "spectrum": fitted}
+        return digest(made_of)
 
     @property
     def title(self) -> str:
@@ -89,6 +94,8 @@ class SearchTask:
         for how in self.settings.background:
             template = simulated if how == "template" else None
             events = self._events(scored, mass, inside, template)
+            if how == "spectrum":
+                events = replace(events, spectrum=self.spectrum)
             found[how] = _outcome(events, data, self.task.eps_b)
             if self.data:
                 found[how]["doctor"] = self._examined(events, data)

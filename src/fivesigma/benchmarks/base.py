@@ -44,6 +44,8 @@ class Benchmark:
     """How objects become jets."""
     selection: Selection
     """Cuts and regions."""
+    sqrt_s: float
+    """Energy of the collisions [GeV]."""
     luminosity_fb: float
     """Integrated luminosity [1/fb]."""
     background_cross_section_fb: float

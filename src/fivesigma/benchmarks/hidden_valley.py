@@ -29,7 +29,8 @@ __all__ = ["HIDDEN_VALLEY", "lhe", "qcd", "signal"]
 INFINITY = float("inf")
 PION_MASS_RATIO = {"ID": 1.0, "DD": 1.8}
 SCALES = (1, 5, 10, 20, 30, 40, 50)
-BEAMS = ("Beams:idA = 2212", "Beams:idB = 2212", "Beams:eCM = 13000")
+SQRT_S = 13000.0
+BEAMS = ("Beams:idA = 2212", "Beams:idB = 2212", f"Beams:eCM = {SQRT_S:.0f}")
 SWITCH = {"on", "off"}
 
 PIONS = (111, 211, 311, 221, 321, 331)
@@ -113,8 +114,8 @@ def qcd(*, mass_min: float = 3000.0, veto: str = "none", multiparton: str = "on"
     """
     _check(isinstance(veto, str) and veto in VETOES, f"veto in {sorted(VETOES)}", veto)
     _check(
-        _is_number(mass_min) and 0 <= mass_min < 13000,
-        "0 <= mass_min < 13000 GeV",
+        _is_number(mass_min) and 0 <= mass_min < SQRT_S,
+        f"0 <= mass_min < {SQRT_S:.0f} GeV",
         mass_min,
     )
     phase_space = ("PhaseSpace:pTHatMin = 700", f"PhaseSpace:mHatMin = {mass_min}")
@@ -253,6 +254,7 @@ HIDDEN_VALLEY = Benchmark(
             Cut("wide_sideband", "m_jj", ((4300.0, 4700.0), (5500.0, 5900.0))),
         ),
     ),
+    sqrt_s=SQRT_S,
     luminosity_fb=139.0,
     background_cross_section_fb=136.13,
     source="arXiv 2312.06152 and 2412.00198: 18 922 background events in the signal region",
