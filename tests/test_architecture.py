@@ -19,7 +19,7 @@ TRUNK = (
     "rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz",
     "argos", "schedule", "prediction",
     "training", "heads", "strategies", "folds", "decorrelation", "evaluation", "statistics",
-    "measurement",
+    "thresholds", "measurement",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
     "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "observed", "loading",
     "arms", "sources", "tasks", "searches", "samples", "plan", "studies", "searched", "results",

@@ -1,0 +1,128 @@
+r"""Significance against the threshold on a score: how high it is, and how flat.
+
+Of events with scores $p_i$ within [0, 1] and weights $w_i$, in events expected at the luminosity,
+a threshold $t$ keeps the signal $S(t)$ and the background $B(t)$ with the median significance
+
+$$ Z(t) = \sqrt{2 \left[ (S + B) \ln (1 + S / B) - S \right]} , $$
+
+taken as 0 where fewer than $n$ simulated events of either are left. A search whose threshold need
+not be chosen with care has a $Z$ that is high nearly everywhere: its area and its range
+
+$$ A = \int_0^1 Z(t) \, dt , \qquad R_{10 \%} = \text{share of } t \text{ with }
+   Z(t) \ge 0.9 \max_t Z $$
+
+are near $\max_t Z$ and near 1.
+
+References:
+    Revisiting Deep Learning for Particle Physics (Bardhan, 2023), thesis, IIIT Hyderabad,
+    section 6.4.3 and eq. 3.25
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .statistics import asimov
+
+__all__ = ["LEAST", "WORKING_POINTS", "Flatness", "ThresholdScan", "scan"]
+
+Floats: TypeAlias = NDArray[np.float64]
+WORKING_POINTS = (0.3, 0.5, 0.8, 0.95)
+LEAST = 10
+STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Flatness:
+    """The numbers of a scan that the thesis compares losses by."""
+
+    z_max: float
+    """Largest Z, standard deviations."""
+
+    threshold: float
+    """Where it is; the loosest, if there are several."""
+
+    at: dict[float, float]
+    """Z at each of `WORKING_POINTS`, standard deviations."""
+
+    area: float
+    """A, standard deviations."""
+
+    r_10: float
+    """R_10%, a share of the thresholds; 0 if Z is 0 everywhere."""
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdScan:
+    """What is left above each threshold."""
+
+    threshold: Floats
+    """t, from 0 to 1 in equal steps, shape (T,)."""
+
+    signal: Floats
+    """S, events expected, shape (T,)."""
+
+    background: Floats
+    """B, events expected, shape (T,)."""
+
+    z: Floats
+    """Z, standard deviations, shape (T,); 0 where too few simulated events are left."""
+
+    def flatness(self) -> Flatness:
+        """Largest Z, Z at the working points, area and range."""
+        t, z = self.threshold, self.z
+        best = int(z.argmax())
+        at = np.interp(WORKING_POINTS, t, z).tolist()
+        area = float(((z[1:] + z[:-1]) / 2 * np.diff(t)).sum())
+        r_10 = float((z >= 0.9 * z[best]).mean()) if z[best] > 0 else 0.0
+        known = dict(zip(WORKING_POINTS, at, strict=True))
+        return Flatness(float(z[best]), float(t[best]), known, area, r_10)
+
+
+def scan(
+    score: ArrayLike,
+    signal: ArrayLike,
+    weight: ArrayLike,
+    *,
+    least: int = LEAST,
+    steps: int = STEPS,
+) -> ThresholdScan:
+    """Significance above each threshold.
+
+    Args:
+        score: p of N simulated events, within [0, 1], shape (N,).
+        signal: whether an event is of the signal, shape (N,).
+        weight: w, shape (N,) [events expected].
+        least: n, simulated events of signal and of background that a threshold must leave.
+        steps: number of steps from 0 to 1.
+
+    Raises:
+        ValueError: if the shapes differ, a score is not within [0, 1], or a weight is negative or
+            not finite.
+    """
+    p, w = (np.asarray(a, dtype=np.float64) for a in (score, weight))
+    of_signal = np.asarray(signal, dtype=bool)
+    if not (p.ndim == 1 and p.shape == w.shape == of_signal.shape):
+        shapes = p.shape, of_signal.shape, w.shape
+        raise ValueError(f"expected scores, truth and weights of one shape (N,); got {shapes}")
+    for name, values, high in (("scores within [0, 1]", p, 1.0), ("weights >= 0", w, np.inf)):
+        if (bad := ~((values >= 0) & (values <= high) & np.isfinite(values))).any():
+            raise ValueError(f"expected {name}; got {values[bad][0]}")
+    t = np.linspace(0, 1, steps + 1)
+    (S, n_s), (B, n_b) = (_above(p[k], w[k], t) for k in (of_signal, ~of_signal))
+    enough = (n_s >= least) & (n_b >= least) & (B > 0)
+    z = np.where(enough, asimov(S, np.where(enough, B, 1.0)), 0.0)
+    return ThresholdScan(t, S, B, z)
+
+
+def _above(p: Floats, w: Floats, t: Floats) -> tuple[Floats, NDArray[Any]]:
+    """Sum of weights and number of events with p of at least t, each of shape (T,)."""
+    order = np.argsort(p)
+    below = np.searchsorted(p[order], t, side="left")
+    total = np.concatenate([[0.0], np.cumsum(w[order][::-1])])
+    n = len(p) - below
+    return total[n], n

@@ -1,0 +1,99 @@
+"""Scans of scores whose densities are known."""
+
+import numpy as np
+import pytest
+
+from fivesigma.statistics import asimov
+from fivesigma.thresholds import WORKING_POINTS, scan
+
+N = 200_000
+S, B = 50.0, 400.0
+
+
+def events(signal, background):
+    """Scores by inverse distribution functions, on a grid: exact up to 1 / N."""
+    u = (np.arange(N) + 0.5) / N
+    p = np.concatenate([signal(u), background(u)])
+    truth = np.repeat([True, False], N)
+    return p, truth, np.repeat([S / N, B / N], N)
+
+
+KNOWN = {  # inverse distribution functions of p, and the shares above t
+    "linear": (
+        *(lambda u: u**0.5, lambda u: 1 - (1 - u) ** 0.5),
+        *(lambda t: 1 - t**2, lambda t: (1 - t) ** 2),
+    ),
+    "no separation": (
+        *(lambda u: u, lambda u: u),
+        *(lambda t: 1 - t, lambda t: 1 - t),
+    ),
+    "cubic": (
+        *(lambda u: u ** (1 / 3), lambda u: u),
+        *(lambda t: 1 - t**3, lambda t: 1 - t),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", KNOWN.values(), ids=KNOWN.keys())
+def test_known_densities(case):
+    signal, background, s, b = case
+    found = scan(*events(signal, background))
+    t = found.threshold[:-20]  # a hundred events are left at the last of these, or more
+    expected = asimov(S * s(t), B * b(t))
+    assert found.signal[:-20] == pytest.approx(S * s(t), abs=2 * S / N)
+    assert found.z[:-20] == pytest.approx(expected, rel=0.02)
+    numbers = found.flatness()
+    assert numbers.z_max == pytest.approx(expected.max(), rel=0.03)
+    at = [float(asimov(S * s(w), B * b(w))) for w in WORKING_POINTS]
+    assert [numbers.at[w] for w in WORKING_POINTS] == pytest.approx(at, rel=1e-3)
+    grid = np.linspace(0, 1, 20_001)[:-1]
+    assert numbers.area == pytest.approx(asimov(S * s(grid), B * b(grid)).mean(), rel=0.01)
+
+
+def test_no_separation_is_best_without_a_cut():
+    numbers = scan(*events(*KNOWN["no separation"][:2])).flatness()
+    assert numbers.threshold == 0
+    assert numbers.z_max == pytest.approx(float(asimov(S, B)))
+    assert numbers.r_10 == pytest.approx(1 - 0.9**2, abs=0.002)  # Z falls as sqrt(1 - t)
+
+
+def test_an_ideal_score_is_flat():
+    """All of the signal at 1, background at 0 but for a hundred events at 1."""
+    p = np.repeat([1.0, 0.0, 1.0], [100, 900, 100])
+    truth = np.repeat([True, False, False], [100, 900, 100])
+    numbers = scan(p, truth, np.ones(1100)).flatness()
+    assert numbers.area == pytest.approx(numbers.z_max, rel=0.001)
+    assert numbers.r_10 == pytest.approx(1, abs=0.002)
+    assert numbers.threshold == pytest.approx(0.001)
+
+
+def test_too_few_simulated_events_count_as_nothing():
+    p, truth = np.linspace(0, 1, 201), np.arange(201) % 2 == 0
+    found = scan(p, truth, np.full(201, 1000.0), least=10)
+    assert found.z[found.threshold > 0.91].max() == 0
+    assert found.z[found.threshold < 0.89].min() > 0
+    nothing = scan(p[:15], truth[:15], np.ones(15)).flatness()
+    assert (nothing.z_max, nothing.area, nothing.r_10) == (0, 0, 0)
+
+
+def test_an_event_of_twice_the_weight_is_two():
+    p, truth, w = np.random.default_rng(0).random((3, 400)).round(1)
+    truth = truth > 0.5
+    once = scan(p, truth, 2 * w, least=0)
+    twice = scan(np.tile(p, 2), np.tile(truth, 2), np.tile(w, 2), least=0)
+    assert once.z == pytest.approx(twice.z)
+
+
+BAD = {
+    "shapes": (([0.5], [True, False], [1.0]), r"of one shape \(N,\); got \(\(1,\), \(2,\)"),
+    "score": (([0.5, 1.5], [True, False], [1, 1]), r"scores within \[0, 1\]; got 1.5"),
+    "not a number": (([0.5, np.nan], [True, False], [1, 1]), r"scores within \[0, 1\]; got nan"),
+    "weight": (([0.5, 0.5], [True, False], [1, -1]), "weights >= 0; got -1.0"),
+    "infinite": (([0.5, 0.5], [True, False], [1, np.inf]), "weights >= 0; got inf"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        scan(*arguments)
