@@ -2,8 +2,8 @@
 
 The record of a task lies in a file named by the hash of all that decides it, so a second run does
 only what is missing, and killing a run loses at most the tasks in flight. Tasks run on Dask: a
-local cluster, or one that the site provides. A task that fails is told of, and tried again by the
-next run; it does not stop the others.
+local cluster, or one that the site provides; what a worker had in hand when it was lost goes to
+another. A task that fails is told of, and tried again by the next run; it does not stop the others.
 """
 
 import json
@@ -175,7 +175,7 @@ class Crew:
             for i, task in enumerate(missing)
         }
         for future in as_completed(futures):
-            task = futures[future]
+            task = futures.pop(future)
             if error := future.exception():
                 if isinstance(error, KilledWorker):
                     error = OSError("killed again and again (out of memory?)")
@@ -183,6 +183,7 @@ class Crew:
             else:
                 write_json(self._path(task), future.result())
                 done += 1
+            future.release()  # else it is done again if the worker that keeps its result is lost
             tell(f"{task.title}: failed, {failures[-1]['error']}" if error else "")
         return failures
 
