@@ -153,7 +153,7 @@ BAD = {  # changes, what the message says
     "contrast": ({"contrast": {"sideband": "equal"}}, "contrast: .*'sideband'"),
     "value of a contrast": (
         {"contrast": {"kinematics": "same"}},
-        r"contrast: expected kinematics of \('natural', 'common'\); got 'same'",
+        r"contrast: expected kinematics of \('natural', 'common', 'planed'\); got 'same'",
     ),
     "map": (
         {"augmentation": {"maps": ["turn"]}},
