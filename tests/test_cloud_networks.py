@@ -1,6 +1,8 @@
 """Networks of constituents, of features and of both kinds of data, against plain writings."""
 
+import copy
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -23,6 +25,8 @@ INSTANCES = {  # maker, shape of events, options, shape of their embedding
     "cloud, three outputs": (CloudNet, CLOUD, {"outputs": 3}, (2, 64)),
     "mlp": (MLP, (2, 2), {}, (128,)),
     "mlp, three outputs": (MLP, (5,), {"outputs": 3}, (128,)),
+    "mlp, mish": (MLP, (2, 2), {"activation": "mish"}, (128,)),
+    "mlp, norm": (MLP, (2, 2), {"activation": "mish", "norm": "batch"}, (128,)),
     "mixed": (MixedNet, MIXED, {"pixels": 8}, (2 * 128 + 128,)),
     "mixed, images": (MixedNet, MIXED, {"pixels": 8, "part": "images"}, (2 * 128,)),
     "mixed, features": (MixedNet, MIXED, {"pixels": 8, "part": "features"}, (128,)),
@@ -126,11 +130,16 @@ def test_seed(name):
 
 @every_network
 def test_events_are_coupled_by_standardise_only(name):
+    """Or within a slice, which then is the whole batch in training."""
     network, x = noisy(new(name)), events(name, 30)
     u = network.standardise(x)
     assert not u.requires_grad
-    close(torch.cat([network.logits(part) for part in u.split(7)]), network(x))
+    together = name == "mlp, norm"
+    assert (network.slice_size == sys.maxsize) == together
+    parts = u.split(network.slice_size if together else 7)
+    close(torch.cat([network.logits(part) for part in parts]), network(x))
     z = network.eval()(x)
+    assert network.slice_size < sys.maxsize
     close(torch.cat([network(part) for part in x.split(1)]), z)
 
 
@@ -220,6 +229,55 @@ def test_mlp_is_the_plain_network():
     close(network.statistics.running_mean, f[2].mean(0))
 
 
+def test_mlp_has_the_weights_that_it_had():
+    """Names, order and values of those without options."""
+    state, g = new("mlp").state_dict(), torch.Generator().manual_seed(1)
+    statistics = [f"statistics.{name}" for name in ("running_mean", "running_var")]
+    layers = {"first.layers.0": (128, 4), "head.layers.0": (128, 128), "head.layers.2": (1, 128)}
+    kinds = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    assert [*state] == [*statistics, "statistics.num_batches_tracked", *kinds]
+    for layer, (o, i) in layers.items():
+        glorot = (2 * torch.rand(o, i, generator=g) - 1) * math.sqrt(6 / (o + i))
+        torch.testing.assert_close(state[f"{layer}.weight"], glorot, rtol=1e-6, atol=1e-7)
+        assert not state[f"{layer}.bias"].any()
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_mlp_of_other_layers_is_the_plain_network(mode):
+    """Linear, Mish, norm, twice, and linear, in float64."""
+    network, x = noisy(new("mlp, norm")), 5 * events("mlp, norm", 40) + 1
+    for s in (1, 2):
+        network(events("mlp, norm", 50, s))
+    before = copy.deepcopy(network.train(mode == "train").state_dict())
+    n = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+    z, v = network(x), x.flatten(1).double().numpy()
+
+    def normed(v, norm, prefix):
+        mean, var = v.mean(0), v.var(0)
+        if mode == "eval":
+            mean, var = (before[f"{prefix}.running_{k}"].double().numpy() for k in ("mean", "var"))
+        u = (v - mean) / np.sqrt(var + norm.eps)
+        return u * norm.weight.detach().numpy() + norm.bias.detach().numpy() if norm.affine else u
+
+    mish = lambda v: v * np.tanh(np.logaddexp(0, v))  # noqa: E731
+    first, second, last = (m for m in network.modules() if isinstance(m, torch.nn.Linear))
+    v = normed(v, n[0], "statistics")
+    for layer, norm, prefix in ((first, n[1], "first.layers.1.1"), (second, n[2], "after.1")):
+        v = normed(mish(plain_dense(layer, v)), norm, prefix)
+    close(z, torch.tensor(plain_dense(last, v)[:, 0]), 1e-4)
+
+
+def test_mlp_drops_in_training_only():
+    network = MLP((4,), seed=0, activation="mish", norm="batch", dropout=0.2)
+    x = torch.randn(400, 4, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    e = network.tower(x)
+    assert (e == 0).float().mean().item() == pytest.approx(0.2, abs=0.005)
+    # Of zero mean and unit variance before, so of variance 1 / 0.8 after the drop.
+    assert e.square().mean().item() == pytest.approx(1 / 0.8, abs=0.02)
+    assert (network.eval().tower(x) != 0).all()
+
+
 def test_mixed_score_is_the_product_of_its_parts():
     x = events("mixed", 20)
     both, images, features = map(new, ("mixed", "mixed, images", "mixed, features"))
@@ -287,6 +345,9 @@ BAD = {
     "images as clouds": (CloudNet, (2, 25, 25), {}, r"got \(2, 25, 25\)"),
     "momentum": (CloudNet, CLOUD, {"momentum": "log"}, "momentum, one of .* got 'log'"),
     "no features": (MLP, (2, 0), {}, "at least one feature"),
+    "activation": (MLP, (4,), {"activation": "tanh"}, r"one of \['relu', 'mish'\]; got 'tanh'"),
+    "norm": (MLP, (4,), {"norm": "layer"}, r"norm to be one of \['none', 'batch'\]; got 'layer'"),
+    "dropout": (MLP, (4,), {"dropout": 1.0}, r"dropout within \[0, 1\); got 1.0"),
     "pixels only": (MixedNet, (128,), {"pixels": 8}, "more than 128 numbers"),
     "not flat": (MixedNet, (2, 132), {"pixels": 8}, r"shape \(2 P\^2 \+ F,\)"),
     "part": (MixedNet, MIXED, {"pixels": 8, "part": "none"}, "part, one of .* got 'none'"),

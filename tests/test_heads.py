@@ -97,12 +97,12 @@ def test_gradient_of_a_head_is_its_own():
             torch.testing.assert_close(values.grad[k], theta.grad)
 
 
-@pytest.mark.parametrize("anchor", [0.0, 0.1])
+@pytest.mark.parametrize(("anchor", "decay"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.5)])
 @pytest.mark.parametrize("embedded", ["float32", "bfloat16"])
-def test_together_is_alone(embedded, anchor, monkeypatch):
+def test_together_is_alone(embedded, anchor, decay, monkeypatch):
     """Same sizes, so the same steps; some stop early, and the others go on unchanged."""
     hs = [head(seed) for seed in range(5)]
-    settings = replace(QUICK, anchor=anchor)
+    settings = replace(QUICK, anchor=anchor, weight_decay=decay)
     monkeypatch.setitem(globals(), "E", E.to(getattr(torch, embedded)))
     noises = (0.1, 30.0, 1.0, 10.0, 3.0)
     train = [chosen(k, noise=noise) for k, noise in enumerate(noises)]
@@ -132,9 +132,10 @@ def test_the_batch_becomes_smaller(monkeypatch):
     assert sizes == expected
 
 
-def test_a_head_is_the_network_that_it_would_be_alone(monkeypatch):
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_a_head_is_the_network_that_it_would_be_alone(decay, monkeypatch):
     """One batch an epoch, so that the order of the events does not matter."""
-    settings = replace(SETTINGS, batch_size=200, max_epochs=40, anchor=0.01)
+    settings = replace(SETTINGS, batch_size=200, max_epochs=40, anchor=0.01, weight_decay=decay)
     hs = [head(seed) for seed in range(3)]
     train = [chosen(k) for k in range(3)]
     validation = [chosen(k, 90, seed=1) for k in range(3)]

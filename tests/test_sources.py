@@ -202,7 +202,11 @@ CHANGES = {
     "network": ("cnn", "cloud"),
     "architecture": ((("momentum", "absolute"),), (("part", "images"),)),
     "learns": ("process",),
-    "settings": (replace(SETTINGS, max_epochs=7), replace(SETTINGS, best_by="argos")),
+    "settings": (
+        replace(SETTINGS, max_epochs=7),
+        replace(SETTINGS, best_by="argos"),
+        replace(SETTINGS, weight_decay=1e-4),
+    ),
     "seed": (2, 3),
     "meta": (sources.MetaSettings(), sources.MetaSettings(max_epochs=5)),
 }
@@ -220,10 +224,10 @@ def test_everything_that_decides_a_network_is_in_its_hash():
 
 
 def test_networks_keep_the_names_that_they_had():
-    """Those whose best epoch is that of the lowest loss were named before there was a choice."""
+    """Those with the lowest loss in the best epoch and no decay, from before there was a choice."""
     base = source(Path("/store"))
     settings = asdict(SETTINGS)
-    del settings["best_by"]
+    del settings["best_by"], settings["weight_decay"]
     folders = {"signals": ["one/features", "two/features"], "background": "background/features"}
     named = asdict(base) | folders | {"settings": settings, "version": __version__}
     assert base.hash == digest(named)

@@ -200,6 +200,26 @@ def test_anchor(anchor, slice_size):
     assert theta == pytest.approx((1 + 3 * anchor) / (1 + anchor), abs=0.01)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_weight_decay(decay):
+    """Where the loss is flat, Adam stays and each step takes off its share."""
+    ones = Dataset(np.ones((40, 1)), np.ones(40), np.ones(40), np.ones(40))
+    settings = replace(SETTINGS, learning_rate=0.1, batch_size=10, patience=1, weight_decay=decay)
+    flat = lambda z, y, w: 0 * z.sum()  # noqa: E731
+    result, _ = fit(Scale(10), ones, ones, loss=flat, settings=settings, seed=0)
+    assert result.theta.item() == pytest.approx(3 * (1 - 0.1 * decay) ** 4, rel=1e-6)
+
+
+def test_weight_decay_is_not_in_the_gradient():
+    """Of a slope of any size Adam steps by the learning rate; an L2 loss would change nothing."""
+    ones = Dataset(np.ones((40, 1)), np.ones(40), np.ones(40), np.ones(40))
+    for decay in (0.0, 0.5):
+        settings = replace(SETTINGS, learning_rate=0.1, max_epochs=1, weight_decay=decay)
+        slope = lambda z, y, w: 7 * z.mean()  # noqa: E731
+        result, _ = fit(Scale(40), ones, ones, loss=slope, settings=settings, seed=0)
+        assert result.theta.item() == pytest.approx(3 * (1 - 0.1 * decay) - 0.1, rel=1e-5)
+
+
 def test_precisions_agree():
     results, test = [], blobs(400, seed=1)
     for precision in ("float32", "bfloat16"):
@@ -311,6 +331,7 @@ BAD_SETTINGS = {
     "min_delta": [-1.0],
     "validation_fraction": [0.0, 1.0],
     "anchor": [-1.0, math.inf],
+    "weight_decay": [-1e-4, math.inf],
     "precision": ["float16"],
     "best_by": ["truth", ""],
 }

@@ -27,7 +27,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from .losses import Batchwise, Loss
 from .prediction import autocast
 from .schedule import HeldOut, History, Trace, TrainingSettings
-from .training import Batch, Progress, loop, pull, silent
+from .training import Batch, Progress, loop, optimiser, silent
 
 __all__ = ["Chosen", "Stack", "fit_heads"]
 
@@ -238,8 +238,5 @@ class _Together:
         for theta, yes in zip(self.network.values, trained, strict=True):
             theta.requires_grad_(yes)
         weights = [theta for theta in self.network.values if theta.requires_grad]
-        optimizer = torch.optim.Adam(weights, lr=self.settings.learning_rate)
-        if self.settings.anchor:
-            starts = [a for a, yes in zip(self.start, trained, strict=True) if yes]
-            pull(optimizer, weights, starts, strength=self.settings.anchor)
-        return optimizer
+        starts = [a for a, yes in zip(self.start, trained, strict=True) if yes]
+        return optimiser(weights, starts, self.settings)

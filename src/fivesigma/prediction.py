@@ -38,9 +38,9 @@ def apply(
 ) -> Tensor:
     """A function f of a network in evaluation mode, of events x, shape (N, *shape), in slices."""
     raise_mmap_threshold()
-    n = network.slice_size if isinstance(network, Sliceable) else SLICE_SIZE
     was_training = network.training
     network.eval()
+    n = network.slice_size if isinstance(network, Sliceable) else SLICE_SIZE
     with torch.inference_mode(), autocast(precision):
         out = [f(tensor(x[i])).float() for i in slices(len(x), n)]
     network.train(was_training)

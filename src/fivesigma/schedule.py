@@ -68,6 +68,10 @@ class TrainingSettings:
     """Strength of an L2 pull towards the initial weights, which adds anchor |theta - theta_0|^2 to
     the loss [nat]; for a network that has learnt something before."""
 
+    weight_decay: float = 0.0
+    """Share of itself, times the learning rate, that each weight loses in a step beside that of
+    Adam, dimensionless; with it Adam is AdamW."""
+
     precision: Precision = "auto"
     """Arithmetic of matrix products; "auto" is bfloat16 where the processor has it."""
 
@@ -85,6 +89,7 @@ class TrainingSettings:
             "min_delta": ("at least 0", self.min_delta >= 0),
             "validation_fraction": ("within (0, 1)", 0 < self.validation_fraction < 1),
             "anchor": ("at least 0 and finite", 0 <= self.anchor < math.inf),
+            "weight_decay": ("at least 0 and finite", 0 <= self.weight_decay < math.inf),
             "precision": (f"one of {get_args(Precision)}", self.precision in get_args(Precision)),
             "best_by": (f"one of {get_args(BestBy)}", self.best_by in get_args(BestBy)),
         }

@@ -59,8 +59,9 @@ class Source:
         made_of = dataclasses.asdict(self) | {"version": __version__}
         made_of["signals"] = ["/".join(path.parts[-2:]) for path in self.signals]
         made_of["background"] = "/".join(self.background.parts[-2:])
-        if self.settings.best_by == "loss":  # as before there was a choice
-            made_of["settings"]["best_by"] = None
+        for name in ("best_by", "weight_decay"):  # as before there was a choice
+            if getattr(self.settings, name) == getattr(TrainingSettings, name):
+                made_of["settings"][name] = None
         return digest(made_of)
 
     @property

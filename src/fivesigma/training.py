@@ -12,8 +12,15 @@ slices $s$: the sum of their gradients is the gradient of the batch, and arrays 
 cache are faster by more than half. Networks that allow it say so by being `Sliceable`; a
 `Batchwise` loss is of the logits of all slices.
 
+With a `weight_decay` $w$ the weights also shrink, by $\eta w \theta$ a step at the learning rate
+$\eta$: beside the loss, whose gradient Adam would rescale.
+
 On a processor with bfloat16 arithmetic matrix products and convolutions are done in it. Weights,
 sums over slices, the norm at the input and the loss are float32 everywhere.
+
+References:
+    Decoupled Weight Decay Regularization (Loshchilov, Hutter, 2017)
+    https://arxiv.org/abs/1711.05101
 """
 
 from __future__ import annotations
@@ -50,8 +57,8 @@ __all__ = [
     "TrainingSettings",
     "fit",
     "loop",
+    "optimiser",
     "predict",
-    "pull",
     "silent",
     "step",
 ]
@@ -193,28 +200,31 @@ def fit(
     return course.best()
 
 
-def pull(
-    optimizer: torch.optim.Optimizer,
-    weights: Sequence[nn.Parameter],
-    starts: Sequence[Tensor],
-    *,
-    strength: float,
-) -> None:
-    """Add to the gradients of the weights theta, once a step, that of strength |theta - theta_0|^2.
+def optimiser(
+    weights: Sequence[nn.Parameter], starts: Sequence[Tensor], settings: TrainingSettings
+) -> torch.optim.Optimizer:
+    """Adam of the weights theta, or AdamW, which also has them decay.
+
+    Once a step the gradient of anchor |theta - theta_0|^2 is added to theirs.
 
     Args:
-        optimizer: of the weights.
         weights: theta.
         starts: theta_0 of each.
-        strength: lambda.
+        settings: how to train.
     """
+    lr, decay = settings.learning_rate, settings.weight_decay
+    adam: torch.optim.Optimizer = torch.optim.Adam(weights, lr=lr)
+    if decay:
+        adam = torch.optim.AdamW(weights, lr=lr, weight_decay=decay)
 
-    def add(*_: object) -> None:
+    def pull(*_: object) -> None:
         for theta, theta_0 in zip(weights, starts, strict=True):
             if theta.grad is not None:
-                theta.grad.add_(theta.detach() - theta_0, alpha=2 * strength)
+                theta.grad.add_(theta.detach() - theta_0, alpha=2 * settings.anchor)
 
-    optimizer.register_step_pre_hook(add)
+    if settings.anchor:
+        adam.register_step_pre_hook(pull)
+    return adam
 
 
 class _Single:
@@ -236,10 +246,8 @@ class _Single:
             map(tensor, (held_out.x[np.arange(len(held_out))], held_out.y, held_out.weight))
         )
         weights = [theta for theta in network.parameters() if theta.requires_grad]
-        self.optimizer = torch.optim.Adam(weights, lr=settings.learning_rate)
-        if settings.anchor:
-            starts = [theta.detach().clone() for theta in weights]
-            pull(self.optimizer, weights, starts, strength=settings.anchor)
+        starts = [theta.detach().clone() for theta in weights]
+        self.optimizer = optimiser(weights, starts, settings)
         self.trace = Trace(settings)
 
     @property

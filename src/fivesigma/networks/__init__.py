@@ -38,17 +38,19 @@ class Towered(Protocol):
 
 @runtime_checkable
 class Sliceable(Protocol):
-    """A network that couples the events of a batch only in `standardise`."""
+    """A network that couples the events of a batch only in `standardise`, or within a slice."""
 
-    slice_size: int
-    """Number of events that are best computed together."""
+    @property
+    def slice_size(self) -> int:
+        """Number of events that are best computed together: all, where layers couple them."""
+        ...
 
     def standardise(self, x: Tensor) -> Tensor:
         """Standardised events of a whole batch, shape (N, *shape), without parameters."""
         ...
 
     def logits(self, z: Tensor) -> Tensor:
-        """Logits of standardised events, each for itself, shape (N,)."""
+        """Logits of standardised events, shape (N,), each for itself but within a slice."""
         ...
 
 
