@@ -19,7 +19,7 @@ TRUNK = (
     "rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz",
     "argos", "schedule", "prediction",
     "training", "heads", "strategies", "folds", "decorrelation", "evaluation", "statistics",
-    "thresholds", "measurement",
+    "thresholds", "measurement", "attribution", "importance",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
     "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "observed", "loading",
     "arms", "sources", "tasks", "searches", "samples", "plan", "studies", "searched", "results",
@@ -37,8 +37,9 @@ DOORS = {
     "mplhep": {"plots"},
     "torch": {
         *("networks", "losses", "lovasz", "schedule", "prediction", "training", "heads"),
-        *("strategies", "sources"),
+        *("strategies", "sources", "attribution"),
     },
+    "captum": {"attribution"},
     "pyarrow": {"sample", "store"},
     "typer": {"cli"},
     "uproot": {"readers"},
@@ -56,6 +57,8 @@ LEARNING = (
         "strategies",
         "evaluation",
         "statistics",
+        "attribution",
+        "importance",
         "sources",
     ),
 )

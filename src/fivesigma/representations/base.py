@@ -19,6 +19,10 @@ class Representation(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Shape of one represented event."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What each number of an event is, in flat order; pixels of a jet have one name."""
+
     def __call__(self, jets: Any) -> NDArray[np.float32]:
         """Represent N events.
 

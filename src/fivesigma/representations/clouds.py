@@ -61,6 +61,12 @@ class JetClouds:
         """Shape of one event: jet, constituent, (pT, x, y)."""
         return (2, self.particles, 3)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Component and jet of each number, the same for all constituents."""
+        parts = [f"{part} of constituents" for part in ("pT", "x", "y")] * self.particles
+        return tuple(f"{part}, {jet} jet" for jet in ("leading", "subleading") for part in parts)
+
     def __call__(self, jets: Any) -> Floats:
         """Make the clouds of N events.
 

@@ -36,6 +36,11 @@ class Dijet:
         """Shape of one event: the `COLUMNS`."""
         return (len(COLUMNS),)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The `COLUMNS`."""
+        return COLUMNS
+
     def __call__(self, jets: Any) -> NDArray[np.float32]:
         """Kinematics of N events.
 

@@ -179,6 +179,12 @@ class JetFeatures:
         """Shape of one event: jet, observable."""
         return (2, len(self.observables))
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Observable and jet of each number."""
+        jets = ("leading", "subleading")
+        return tuple(f"{name}, {jet} jet" for jet in jets for name in self.observables)
+
     def __call__(self, jets: Any) -> Floats:
         """Compute the observables of N events.
 

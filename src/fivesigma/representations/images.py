@@ -55,6 +55,12 @@ class JetImages:
         """Shape of one event: jet, η pixel, φ pixel."""
         return (2, self.pixels, self.pixels)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The image that each pixel belongs to."""
+        n = self.pixels**2
+        return ("image, leading jet",) * n + ("image, subleading jet",) * n
+
     def __call__(self, jets: Any) -> Floats:
         """Make the images of N events.
 

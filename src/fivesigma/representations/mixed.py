@@ -52,6 +52,11 @@ class SideBySide:
         """Numbers of an event."""
         return (sum(int(np.prod(part.shape)) for part in self.parts),)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return tuple(name for part in self.parts for name in part.columns)
+
     def __call__(self, jets: Any) -> NDArray[np.float32]:
         """Represent N events; shape (N, sum of the sizes of the parts), float32."""
         return np.concatenate([part(jets).reshape(len(jets), -1) for part in self.parts], axis=1)
