@@ -17,6 +17,8 @@ INSTANCES = {  # name on the shelf, shape of events, options
     "mixed": ("mixed", MIXED, {"pixels": 8}),
     "mixed, images": ("mixed", MIXED, {"pixels": 8, "part": "images"}),
     "mlp": ("mlp", (2, 3), {}),
+    "mlp, mish": ("mlp", (2, 3), {"activation": "mish"}),
+    "mlp, norm": ("mlp", (2, 3), {"norm": "batch", "dropout": 0.2}),
 }
 every_network = pytest.mark.parametrize("name", INSTANCES)
 
