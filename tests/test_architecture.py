@@ -42,6 +42,7 @@ DOORS = {
     "captum": {"attribution"},
     "pyarrow": {"sample", "store"},
     "typer": {"cli"},
+    "xgboost": {"strategies"},
     "uproot": {"readers"},
     "h5py": {"readers"},
     "pyhf": {"export"},

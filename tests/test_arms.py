@@ -96,6 +96,14 @@ BAD = {  # changes, what the message says
         {"strategy": "trees", "training": {"best_by": "argos"}},
         "training.best_by: expected loss, by which trees are stopped; got 'argos'",
     ),
+    "boosted trees by a measure": (
+        {"strategy": "boosted", "training": {"best_by": "argos"}},
+        "training.best_by: expected loss, by which trees are stopped; got 'argos'",
+    ),
+    "depth": (
+        {"strategy": "boosted", "options": {"depth": [2, 0]}},
+        r"options: expected depth to be at least 1; got \[2, 0\]",
+    ),
     "best by": ({"training": {"best_by": "truth"}}, r"training: expected best_by one of .*'argos'"),
     "data not learnt from": (
         {"strategy": "zero_shot"},

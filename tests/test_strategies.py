@@ -19,6 +19,8 @@ SETTINGS = TrainingSettings(
     learning_rate=2e-3, batch_size=200, max_epochs=8, patience=4, precision="float32"
 )
 INSTANCES = {  # name on the shelf, options, least area under the ROC curve for a strong signal
+    "boosted": ("boosted", {"members": 6}, 0.7),
+    "boosted, grid": ("boosted", {"members": 6, "depth": [1, 2]}, 0.7),
     "direct": ("direct", {}, 0.75),
     "experts": ("experts", {"prior": 5.0}, 0.8),
     "metatransfer": ("metatransfer", {}, 0.8),
@@ -207,6 +209,6 @@ def test_no_events(name, start):
 def test_areas_without_a_signal(start):
     """Of what is learnt from the data alone, nothing is learnt where there is nothing."""
     x, y = TEST.x[400:], TEST.y[400:]  # background only
-    for name in ("direct", "trees"):
+    for name in ("boosted", "direct", "trees"):
         s = learn(name, start).score(1, x)
         assert auc(s, y) == pytest.approx(0.5, abs=0.07)

@@ -15,7 +15,7 @@ from .contrast import Contrast
 from .networks import NETWORKS
 from .representations import REPRESENTATIONS, JetClouds, Representation
 from .schedule import TrainingSettings
-from .strategies import STRATEGIES, Augmentation, Direct, Source, Strategy, Trees, ZeroShot
+from .strategies import STRATEGIES, Augmentation, Boosted, Direct, Source, Strategy, Trees, ZeroShot
 
 __all__ = ["Built", "build"]
 
@@ -83,7 +83,7 @@ def build(arm: Arm) -> Built:
             f"network; got {arm.strategy!r}"
         )
     settings = _settings(arm, "training")
-    if not isinstance(strategy, Trees):
+    if not isinstance(strategy, Trees | Boosted):
         make = partial(NETWORKS[arm.network], seen.shape, seed=0)
         _made(arm, "architecture", make, arm.architecture)
     elif settings.best_by != "loss":

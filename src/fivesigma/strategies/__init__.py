@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .base import Augmentation, Embedding, Fitted, Learner, Source, Start, Strategy
+from .boosted import Boosted
 from .direct import Direct
 from .experts import Experts
 from .transfer import MetaTransfer, Transfer, ZeroShot
@@ -17,6 +18,7 @@ from .trees import Trees
 __all__ = [
     "STRATEGIES",
     "Augmentation",
+    "Boosted",
     "Direct",
     "Embedding",
     "Fitted",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 STRATEGIES: dict[str, Callable[..., Strategy]] = {
+    "boosted": Boosted,
     "direct": Direct,
     "experts": Experts,
     "metatransfer": MetaTransfer,

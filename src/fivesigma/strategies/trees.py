@@ -17,20 +17,20 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from .base import Fitted, Learner, Source, Start, Together
+from .base import Fitted, Learner, Scores, Source, Start, Together
 from ..datasets import Dataset
-from ..schedule import History
 from ..training import checked
 
-__all__ = ["Trees"]
+__all__ = ["Trees", "flat", "for_each"]
 
 Ensemble: TypeAlias = tuple[list[HistGradientBoostingClassifier], list[NDArray[np.float32]]]
 BINS = 255
@@ -72,16 +72,11 @@ class Trees:
 
     def __call__(self, start: Start, targets: Sequence[Dataset], learner: Learner) -> Fitted:
         """See `Strategy`; `start` is not used."""
-        ensembles = [
-            self._fit(target, learner, seed=seed)
-            for target, seed in zip(targets, learner.seeds, strict=True)
-        ]
-        histories: tuple[History | None, ...] = (None,) * len(targets)
-        return Fitted(lambda i, x: _score(ensembles[i], x), histories)
+        return for_each(self._fit, targets, learner)
 
-    def _fit(self, target: Dataset, learner: Learner, *, seed: int) -> Ensemble:
+    def _fit(self, target: Dataset, learner: Learner, seed: int) -> partial[Scores]:
         data = checked(target, at_least=10, name="to train on")
-        edges, settings = _edges(_flat(data.x)), learner.settings
+        edges, settings = _edges(flat(data.x)), learner.settings
         x, ensemble = _binned(data.x, edges), []
         for m, member_seed in enumerate(np.random.SeedSequence(seed).generate_state(self.members)):
             member = HistGradientBoostingClassifier(
@@ -97,10 +92,27 @@ class Trees:
             ensemble.append(member.fit(x, data.y == 1, sample_weight=data.weight))
             losses = -member.train_score_[-1], -member.validation_score_[-1]
             learner.progress(m + 1, self.members, *losses)
-        return ensemble, edges
+        return partial(_score, (ensemble, edges))
 
 
-def _score(fitted: Ensemble, x: Any) -> NDArray[np.float32]:
+def for_each(
+    fit: Callable[[Dataset, Learner, int], Callable[[Any], Scores]],
+    targets: Sequence[Dataset],
+    learner: Learner,
+) -> Fitted:
+    """What is learnt from each target by itself.
+
+    Args:
+        fit: maps a target, the learner and a seed to a function of events x, shape (N, *shape), to
+            scores, shape (N,).
+        targets: data sets.
+        learner: of as many seeds.
+    """
+    score = [fit(target, learner, s) for target, s in zip(targets, learner.seeds, strict=True)]
+    return Fitted(lambda i, x: score[i](x), (None,) * len(targets))
+
+
+def _score(fitted: Ensemble, x: Any) -> Scores:
     ensemble, edges = fitted
     bins = _binned(x, edges)
     p = sum(member.predict_proba(bins)[:, 1] for member in ensemble)
@@ -118,11 +130,12 @@ def _edges(x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 
 def _binned(x: Any, edges: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    columns = _flat(x).T
+    columns = flat(x).T
     bins = [np.searchsorted(e, c, "right") for e, c in zip(edges, columns, strict=True)]
     return np.stack(bins, axis=1).astype(np.float32)
 
 
-def _flat(x: Any) -> NDArray[np.float32]:
+def flat(x: Any) -> NDArray[np.float32]:
+    """Events x, shape (N, *shape), in memory, shape (N, F)."""
     events = np.asarray(x[np.arange(len(x))], dtype=np.float32)
     return events.reshape(len(events), -1)
