@@ -116,7 +116,7 @@ BAD = {  # changes, what the message says
     ),
     "strategy": (
         {"strategy": "transfr"},
-        r"strategy: expected one of \['direct', .*\]; got 'transfr'",
+        r"strategy: expected one of \['boosted', .*\]; got 'transfr'",
     ),
     "network": ({"network": "rnn"}, r"network: expected one of \['cloud', .*\]; got 'rnn'"),
     "kind": (
