@@ -1,6 +1,7 @@
 """The samples that a study asks for, and their represented events."""
 
 import resource
+from contextlib import contextmanager
 from dataclasses import replace
 
 import fabricated
@@ -271,22 +272,23 @@ def test_more_shards_are_represented_anew(sample, folder):
         assert np.array_equal(np.concatenate(parts), np.load(folder / f"{region}.npy"))
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """No file of this process may be larger than 20 kB."""
+    """No file of this process may be larger than 20 kB, nor that of the tests' own output."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_leaves_nothing(tmp_path, request):
+def test_a_full_disk_leaves_nothing(tmp_path):
     sample = fabricated.sample(tmp_path / "sample", 600)
-    request.getfixturevalue("full_disk")
-    with pytest.raises(OSError, match="File too large"):
+    with full_disk(), pytest.raises(OSError, match="File too large"):
         represent(sample, SEEN, VALLEY, silent)
     assert list((tmp_path / "sample" / f"{SEEN.name}-2").iterdir()) == []
-    with pytest.raises(OSError, match="File too large"):
+    with full_disk(), pytest.raises(OSError, match="File too large"):
         write_json(tmp_path / "x.json", ["text"] * 10_000)
     assert [path.name for path in tmp_path.iterdir()] == ["sample"]
 
