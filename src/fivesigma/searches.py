@@ -65,14 +65,7 @@ class SearchTask:
         ready = self.task.prepare()
         if self.data:
             ready = replace(ready, data=(self._observed(),))
-        folds = [
-            deal(data.y, self.settings.folds, rng=np.random.default_rng(seed))
-            for data, seed in zip(ready.data, ready.learner.seeds, strict=True)
-        ]
-        scored = cross_score(
-            *(ready.strategy, ready.start, ready.data, folds, ready.learner),
-            members=self.settings.members,
-        )
+        scored = self._scored(ready, ready.data, ready.learner.seeds)
         simple = self._naive(ready) if self.settings.naive == "beside" else [{}] * len(scored)
         hunted = self._hunt(ready)
         sets = []
@@ -85,6 +78,15 @@ class SearchTask:
                 | ({"windows": hunted[i]} if hunted else {})
             )
         return {"hash": self.hash, "sets": sets}
+
+    def _scored(self, ready: Ready, data: Sequence[Dataset], seeds: Sequence[Any]) -> list[Scored]:
+        """Out-of-fold scores of data sets; the seeds are of their folds."""
+        folds = [
+            deal(one.y, self.settings.folds, rng=np.random.default_rng(seed))
+            for one, seed in zip(data, seeds, strict=True)
+        ]
+        how = ready.strategy, ready.start, data, folds, ready.learner
+        return cross_score(*how, members=self.settings.members)
 
     def _set(self, data: Dataset, scored: Scored, tests: tuple[Any, Any]) -> dict[str, Any]:
         inside, mass = data.y == 1, self._kinematics(data)[:, 0].astype(np.float64)
@@ -133,16 +135,10 @@ class SearchTask:
         assert self.settings.windows is not None
         data, masses = zip(*(self._relabelled(d, window) for d in ready.data), strict=True)
         seeds = [np.random.SeedSequence([s, 1 + w]) for s in ready.learner.seeds]
-        folds = [
-            deal(one.y, self.settings.folds, rng=np.random.default_rng(seed))
-            for one, seed in zip(data, seeds, strict=True)
-        ]
         learner = replace(
             ready.learner, seeds=tuple(int(s.generate_state(1)[0]) % 2**31 for s in seeds)
         )
-        scored = cross_score(
-            *(ready.strategy, ready.start, data, folds, learner), members=self.settings.members
-        )
+        scored = self._scored(replace(ready, learner=learner), data, seeds)
         eps_b = self.settings.windows.eps_b or self.task.eps_b
         return [
             _outcome(self._events(s, mass, one.y == 1), one, eps_b)
