@@ -145,6 +145,23 @@ def test_decay_channels_replace_those_of_pythia():
     assert channels(direct, 4900023) == z_prime
 
 
+@pytest.mark.slow
+def test_the_z_prime_is_on_shell_and_10_gev_wide():
+    """Half of a Breit-Wigner is within half a width of its peak; 0.511 with tails of 15 widths."""
+    pythia = configured(signal())
+    for line in ("PartonLevel:all = off", "HadronLevel:all = off", "Print:quiet = on"):
+        assert pythia.readString(line)
+    assert pythia.init()
+    assert pythia.particleData.mWidth(4900023) == pytest.approx(10.0)
+    masses = []
+    for _ in range(4000):
+        assert pythia.next()
+        masses.append(pythia.process[5].m())
+    off_shell = np.abs(np.array(masses) - 5500.0)
+    assert off_shell.max() <= 150.0
+    assert (off_shell < 5.0).mean() == pytest.approx(0.511, abs=0.03)
+
+
 # Dark sector
 
 
