@@ -162,6 +162,21 @@ def test_the_z_prime_is_on_shell_and_10_gev_wide():
     assert (off_shell < 5.0).mean() == pytest.approx(0.511, abs=0.03)
 
 
+# Partons
+
+
+@pytest.mark.slow
+def test_partons_are_kept_on_request():
+    """A top pair has two b quarks."""
+    top = Process("top", ("Beams:eCM = 14000", "Top:gg2ttbar = on"), partons=(5,))
+    partons = made(top, 60).partons
+    assert partons.fields == ["pt", "eta", "phi", "flavour"]
+    assert set(ak.flatten(partons.flavour)) == {5}
+    assert ak.all(ak.num(partons) >= 2)
+    assert ak.all(partons.pt > 0)
+    assert made(replace(top, partons=None), 60).partons is None
+
+
 # Dark sector
 
 

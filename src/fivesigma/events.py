@@ -66,6 +66,8 @@ class Process:
     """Cuts at parton level; the cross section is that of the events that pass it."""
     cross_section: str = "physical"
     """"physical", or "arbitrary" where couplings are not set and only shapes have a meaning."""
+    partons: tuple[int, ...] | None = None
+    """|PDG codes| of the partons before hadronisation that are kept beside the particles."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ class Events:
 
     particles: ak.Array
     """N * var * {px, py, pz, mass [GeV], vx, vy, vz [mm], pdgid, charge}."""
+    partons: ak.Array | None = None
+    """N * var * {pt [GeV], eta, phi, flavour}, the partons that the process keeps, some more than
+    once; flavour is the |PDG code|."""
     cross_section_fb: float = float("nan")
     """Cross section of the process, after the veto if there is one [fb]."""
     cross_section_error_fb: float = float("nan")
@@ -107,12 +112,14 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
         raise ValueError(f"expected a number of events >= 0; got {n}")
     stated_error = None if process.lhe is None else _lhe_error(process.lhe)
     pythia, _hook = _start(process, seed, skip)
-    batches = []
+    batches, partons = [], []
     while n > 0:
         batch = pythia.nextBatch(min(n, BATCH))
         if len(batch) == 0:
             break
         batches.append(_visible(batch, pythia.particleData))
+        if process.partons is not None:
+            partons.append(_partons(batch, process.partons))
         n -= len(batch)
         if process.lhe is not None and pythia.infoPython().atEndOfFile():
             break
@@ -122,6 +129,7 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     info = pythia.infoPython()
     return Events(
         particles=ak.concatenate(batches) if batches else _empty(),
+        partons=ak.concatenate(partons) if partons else None,
         cross_section_fb=info.sigmaGen() * FB_PER_MB,
         cross_section_error_fb=info.sigmaErr() * FB_PER_MB
         if stated_error is None
@@ -210,6 +218,26 @@ def _visible(batch: ak.Array, particle_data: Any) -> ak.Array:
         columns[name] = ak.fill_none(particles.vProd[component], 0.0)
     columns |= {"pdgid": pdgid, "charge": ak.unflatten(charges[inverse], ak.num(pdgid))}
     return ak.zip(columns)
+
+
+def _partons(batch: ak.Array, codes: tuple[int, ...]) -> ak.Array:
+    """Partons that go into the hadronisation (status 71 to 79)."""
+    particles = batch.prt
+    status, flavour = np.abs(particles.status), np.abs(particles.id)
+    kept = (status > 70) & (status < 80) & (particles.p.px**2 + particles.p.py**2 > 0)
+    wanted = ak.zeros_like(kept)
+    for code in codes:
+        wanted = wanted | (flavour == code)
+    p, flavour = particles.p[kept & wanted], flavour[kept & wanted]
+    pt = np.hypot(p.px, p.py)
+    return ak.zip(
+        {
+            "pt": pt,
+            "eta": np.arcsinh(p.pz / pt),
+            "phi": np.arctan2(p.py, p.px),
+            "flavour": flavour,
+        }
+    )
 
 
 def _empty() -> ak.Array:
