@@ -172,8 +172,8 @@ def test_partons_are_kept_on_request():
     partons = made(top, 60).partons
     assert partons.fields == ["pt", "eta", "phi", "flavour"]
     assert set(ak.flatten(partons.flavour)) == {5}
-    assert ak.all(ak.num(partons) >= 2)
-    assert ak.all(partons.pt > 0)
+    assert ak.mean(ak.num(partons) >= 2) > 0.9  # the others have a top quark to s or d
+    assert ak.all(partons.pt > 1)
     assert made(replace(top, partons=None), 60).partons is None
 
 

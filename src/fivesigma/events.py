@@ -24,6 +24,7 @@ __all__ = ["Events", "Process", "ShowerVeto", "generate", "generator_version"]
 
 BATCH = 250
 INVISIBLE = (12, 14, 16)
+PARTON_PT_MIN = 1.0
 FB_PER_MB = 1e12
 FB_PER_PB = 1e3
 
@@ -67,7 +68,7 @@ class Process:
     cross_section: str = "physical"
     """"physical", or "arbitrary" where couplings are not set and only shapes have a meaning."""
     partons: tuple[int, ...] | None = None
-    """|PDG codes| of the partons before hadronisation that are kept beside the particles."""
+    """|PDG codes| of the partons that are kept beside the particles."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ class Events:
     particles: ak.Array
     """N * var * {px, py, pz, mass [GeV], vx, vy, vz [mm], pdgid, charge}."""
     partons: ak.Array | None = None
-    """N * var * {pt [GeV], eta, phi, flavour}, the partons that the process keeps, some more than
-    once; flavour is the |PDG code|."""
+    """N * var * {pt [GeV], eta, phi, flavour}, the partons that the process keeps, at all stages of
+    the shower, above 1 GeV; flavour is the |PDG code|."""
     cross_section_fb: float = float("nan")
     """Cross section of the process, after the veto if there is one [fb]."""
     cross_section_error_fb: float = float("nan")
@@ -221,10 +222,10 @@ def _visible(batch: ak.Array, particle_data: Any) -> ak.Array:
 
 
 def _partons(batch: ak.Array, codes: tuple[int, ...]) -> ak.Array:
-    """Partons that go into the hadronisation (status 71 to 79)."""
+    """Partons of these flavours, each of its copies in the shower, as Delphes sees them."""
     particles = batch.prt
-    status, flavour = np.abs(particles.status), np.abs(particles.id)
-    kept = (status > 70) & (status < 80) & (particles.p.px**2 + particles.p.py**2 > 0)
+    flavour = np.abs(particles.id)
+    kept = np.hypot(particles.p.px, particles.p.py) > PARTON_PT_MIN
     wanted = ak.zeros_like(kept)
     for code in codes:
         wanted = wanted | (flavour == code)
