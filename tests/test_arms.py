@@ -4,10 +4,11 @@ from dataclasses import fields
 
 import pytest
 
-from fivesigma.arms import PARTICLES, Built, build
+from fivesigma.arms import LOSSES, PARTICLES, Built, build
 from fivesigma.augmentations import PixelNoise, Rotation, View
 from fivesigma.configuration import Arm
 from fivesigma.contrast import Contrast
+from fivesigma.lovasz import LovaszSignificance
 from fivesigma.representations import REPRESENTATIONS, JetClouds, JetFeatures, JetImages
 from fivesigma.schedule import TrainingSettings
 from fivesigma.strategies import STRATEGIES
@@ -62,6 +63,20 @@ def test_fields():
         arm(strategy="trees", options={"members": 3}, representation={"kind": "features"})
     )
     assert (trees.strategy, trees.seen) == (Trees(members=3), JetFeatures())
+
+
+@pytest.mark.parametrize("strategy", ["direct", "boosted"])
+@pytest.mark.parametrize("kind", LOSSES)
+def test_the_loss_of_an_arm(strategy, kind):
+    loss = build(arm(strategy=strategy, options={"loss": {"kind": kind}})).strategy.loss
+    assert loss == LOSSES[kind]()
+
+
+def test_the_fields_of_a_loss():
+    said = {"kind": "significance", "error": "hinge", "epsilon": 10.0}
+    assert build(arm(options={"loss": said})).strategy == Direct(
+        LovaszSignificance(error="hinge", epsilon=10.0)
+    )
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -127,6 +142,19 @@ BAD = {  # changes, what the message says
     "field": ({"representation": IMAGES | {"pixel": 9}}, "representation: .*'pixel'"),
     "value of a field": ({"representation": {"kind": "images", "pixels": 0}}, "; got 0"),
     "option": ({"options": {"head": "new"}}, "options: .*'head'"),
+    "loss": (
+        {"options": {"loss": {"kind": "hinge"}}},
+        r"options.loss.kind: expected one of \['asimov_significance', .*\]; got 'hinge'",
+    ),
+    "field of a loss": (
+        {"options": {"loss": {"kind": "significance", "error": "square"}}},
+        "options.loss: expected error to be one of .*; got 'square'",
+    ),
+    "no loss": ({"options": {"loss": 3}}, "options: expected loss to be a loss; got 3"),
+    "loss of another": (
+        {"strategy": "trees", "options": {"loss": {"kind": "significance"}}},
+        "options: .*'loss'",
+    ),
     "option of another": (
         {"strategy": "zero_shot", "options": {"head": "new"}},
         "options: .*'head'",

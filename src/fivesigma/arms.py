@@ -4,7 +4,7 @@ A name or a field that does not exist is an error that names the arm and the key
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,12 +12,21 @@ from typing import Any
 from .augmentations import Drawing, View, combination
 from .configuration import Arm
 from .contrast import Contrast
+from .losses import CrossEntropy, Loss
+from .lovasz import LovaszAsimov, LovaszSignificance
 from .networks import NETWORKS
 from .representations import REPRESENTATIONS, JetClouds, Representation
 from .schedule import TrainingSettings
 from .strategies import STRATEGIES, Augmentation, Boosted, Direct, Source, Strategy, Trees, ZeroShot
 
-__all__ = ["Built", "build"]
+__all__ = ["LOSSES", "Built", "build"]
+
+LOSSES: dict[str, Callable[..., Loss]] = {
+    "cross_entropy": CrossEntropy,
+    "asimov_significance": LovaszAsimov,
+    "significance": LovaszSignificance,
+}
+"""Losses by the `kind` of the option `loss` of a strategy; the others are its fields."""
 
 PARTICLES = 200
 """Constituents of a jet that are kept where they are augmented."""
@@ -66,7 +75,7 @@ def build(arm: Arm) -> Built:
     if arm.augmentation is not None:
         stored = JetClouds(particles=PARTICLES, alignment="none")
         augmentation = _augmentation(arm, seen)
-    strategy = _made(arm, "options", STRATEGIES[arm.strategy], arm.options)
+    strategy = _strategy(arm)
     if arm.augmentation and not isinstance(strategy, Direct):
         raise ValueError(
             f"arms: {arm.name}: augmentation: expected a strategy that trains the whole network; "
@@ -110,16 +119,30 @@ def _made(arm: Arm, key: str, kind: Callable[..., Any], fields: dict[str, Any]) 
         raise ValueError(f"arms: {arm.name}: {key}: {error}") from error
 
 
-def _representation(arm: Arm) -> Representation:
-    fields = dict(arm.representation)
-    kind = fields.pop("kind", None)
-    if not isinstance(kind, str) or kind not in REPRESENTATIONS:
-        raise ValueError(
-            f"arms: {arm.name}: representation.kind: expected one of {sorted(REPRESENTATIONS)}; "
-            f"got {kind!r}"
-        )
-    made: Representation = _made(arm, "representation", REPRESENTATIONS[kind], fields)
+def _strategy(arm: Arm) -> Strategy:
+    options = dict(arm.options)
+    if isinstance(loss := options.get("loss"), dict):
+        options["loss"] = _of_kind(arm, "options.loss", LOSSES, loss)
+    made: Strategy = _made(arm, "options", STRATEGIES[arm.strategy], options)
     return made
+
+
+def _representation(arm: Arm) -> Representation:
+    made: Representation = _of_kind(arm, "representation", REPRESENTATIONS, arm.representation)
+    return made
+
+
+def _of_kind(
+    arm: Arm, key: str, kinds: Mapping[str, Callable[..., Any]], said: dict[str, Any]
+) -> Any:
+    """What a mapping of `kind` and fields stands for."""
+    fields = dict(said)
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(
+            f"arms: {arm.name}: {key}.kind: expected one of {sorted(kinds)}; got {kind!r}"
+        )
+    return _made(arm, key, kinds[kind], fields)
 
 
 def _augmentation(arm: Arm, seen: Representation) -> Augmentation:

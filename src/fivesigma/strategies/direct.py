@@ -1,4 +1,6 @@
-r"""Direct training: minimise the cross entropy of the target's labels.
+r"""Direct training: minimise a loss of the target's labels.
+
+By default it is the cross entropy,
 
 $$ \theta^* = \arg \min_\theta - \sum_i w_i
    \left[ y_i \log \sigma(z_\theta(x_i)) + (1 - y_i) \log \sigma(-z_\theta(x_i)) \right] . $$
@@ -13,7 +15,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -21,7 +23,7 @@ from torch import nn
 
 from .base import Fitted, Learner, Source, Start, Together
 from ..datasets import Dataset
-from ..losses import CrossEntropy
+from ..losses import CrossEntropy, Loss
 from ..prediction import predict
 from ..schedule import History
 from ..training import checked, fit
@@ -40,10 +42,17 @@ class Direct:
     source: ClassVar[Source] = "none"
     together: ClassVar[Together] = "one"
 
+    loss: Loss = field(default_factory=CrossEntropy)
+    """Of logits, labels and weights."""
+
+    def __post_init__(self) -> None:
+        if not callable(self.loss):
+            raise ValueError(f"expected loss to be a loss; got {self.loss!r}")
+
     def __call__(self, start: Start, targets: Sequence[Dataset], learner: Learner) -> Fitted:
         """See `Strategy`."""
         fitted = [
-            _fit(start(seed), target, learner, seed=seed)
+            _fit(start(seed), target, learner, loss=self.loss, seed=seed)
             for target, seed in zip(targets, learner.seeds, strict=True)
         ]
         networks, histories = zip(*fitted, strict=True)
@@ -54,7 +63,7 @@ class Direct:
 
 
 def _fit(
-    network: nn.Module, target: Dataset, learner: Learner, *, seed: int
+    network: nn.Module, target: Dataset, learner: Learner, *, loss: Loss, seed: int
 ) -> tuple[nn.Module, History]:
     rng = np.random.default_rng(seed)
     train, validation = target.split(1 - learner.settings.validation_fraction, rng=rng)
@@ -65,7 +74,7 @@ def _fit(
         network,
         train,
         validation,
-        loss=CrossEntropy(),
+        loss=loss,
         settings=learner.settings,
         seed=seed,
         progress=learner.progress,
