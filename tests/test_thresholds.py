@@ -84,6 +84,37 @@ def test_an_event_of_twice_the_weight_is_two():
     assert once.z == pytest.approx(twice.z)
 
 
+def test_errors_are_those_of_repeated_samples():
+    rng = np.random.default_rng(1)
+    n_s, n_b, t = 2000, 1000, 600
+
+    def drawn():
+        s, b = rng.poisson([n_s, n_b])
+        p = np.concatenate([rng.random(s) ** 0.5, 1 - rng.random(b) ** 0.5])
+        return scan(p, np.arange(s + b) < s, np.repeat([S / n_s, B / n_b], [s, b]))
+
+    scans = [drawn() for _ in range(400)]
+    for name in ("signal", "background", "z"):
+        spread = np.std([getattr(x, name)[t] for x in scans])
+        said = np.mean([getattr(x, f"{name}_error")[t] for x in scans])
+        assert spread == pytest.approx(said, rel=0.12), name
+
+
+def test_a_threshold_with_few_large_weights_is_not_stable():
+    """One background event in a hundred has a hundred times the weight."""
+    n = 4000
+    p = np.concatenate([np.linspace(0.97, 1, n), np.linspace(0, 1, n)])
+    w = np.ones(2 * n)
+    w[n::100] = 100.0
+    found = scan(p, np.repeat([True, False], n), w, least=1)
+    wild, tame = int(found.z.argmax()), found.stable(spread=0.3)
+    assert found.background_error[wild] > 0.3 * found.background[wild]
+    assert found.background_error[tame] <= 0.3 * found.background[tame]
+    assert found.threshold[tame] < found.threshold[wild]
+    with pytest.raises(ValueError, match="background known to 1%; got none from"):
+        found.stable(spread=0.01)
+
+
 BAD = {
     "shapes": (([0.5], [True, False], [1.0]), r"of one shape \(N,\); got \(\(1,\), \(2,\)"),
     "score": (([0.5, 1.5], [True, False], [1, 1]), r"scores within \[0, 1\]; got 1.5"),

@@ -11,7 +11,14 @@ not be chosen with care has a $Z$ that is high nearly everywhere: its area and i
 $$ A = \int_0^1 Z(t) \, dt , \qquad R_{10 \%} = \text{share of } t \text{ with }
    Z(t) \ge 0.9 \max_t Z $$
 
-are near $\max_t Z$ and near 1.
+are near $\max_t Z$ and near 1. With the statistical errors $\sigma_S^2 = \sum w_i^2$ over the
+signal that is left and $\sigma_B$ alike,
+
+$$ \sigma_Z = \frac{1}{Z} \sqrt{ \ln^2 (1 + S / B) \, \sigma_S^2
+   + \left[ \ln (1 + S / B) - S / B \right]^2 \sigma_B^2 } . $$
+
+A threshold that leaves few events of large weight has a $Z$ that other events would not confirm:
+`stable` leaves such out.
 
 References:
     Revisiting Deep Learning for Particle Physics (Bardhan, 2023), thesis, IIIT Hyderabad,
@@ -28,11 +35,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from .statistics import asimov
 
-__all__ = ["LEAST", "WORKING_POINTS", "Flatness", "ThresholdScan", "scan"]
+__all__ = ["LEAST", "SPREAD", "WORKING_POINTS", "Flatness", "ThresholdScan", "scan"]
 
 Floats: TypeAlias = NDArray[np.float64]
 WORKING_POINTS = (0.3, 0.5, 0.8, 0.95)
 LEAST = 10
+SPREAD = 0.1
 STEPS = 1000
 
 
@@ -71,6 +79,39 @@ class ThresholdScan:
 
     z: Floats
     """Z, standard deviations, shape (T,); 0 where too few simulated events are left."""
+
+    signal_error: Floats
+    """Statistical error of S, events expected, shape (T,)."""
+
+    background_error: Floats
+    """Statistical error of B, events expected, shape (T,)."""
+
+    @property
+    def z_error(self) -> Floats:
+        """Statistical error of Z, standard deviations, shape (T,); 0 where Z is."""
+        some = self.z > 0
+        z, S, B = (np.where(some, x, 1.0) for x in (self.z, self.signal, self.background))
+        log = np.log1p(S / B)
+        error = np.hypot(log * self.signal_error, (log - S / B) * self.background_error) / z
+        return np.where(some, error, 0.0)
+
+    def stable(self, *, spread: float = SPREAD) -> int:
+        """Index of the largest Z among thresholds at which B is known; the loosest, if several.
+
+        Args:
+            spread: largest relative statistical error of B.
+
+        Raises:
+            ValueError: if B is known so well at no threshold with a Z above 0.
+        """
+        known = self.background_error <= spread * self.background
+        z = np.where(known, self.z, 0.0)
+        if not z.max() > 0:
+            raise ValueError(
+                f"expected a threshold that leaves signal, and background known to {spread:.0%}; "
+                f"got none from {self.background[0]:.3g} +- {self.background_error[0]:.2g} events"
+            )
+        return int(z.argmax())
 
     def flatness(self) -> Flatness:
         """Largest Z, Z at the working points, area and range."""
@@ -113,16 +154,16 @@ def scan(
         if (bad := ~((values >= 0) & (values <= high) & np.isfinite(values))).any():
             raise ValueError(f"expected {name}; got {values[bad][0]}")
     t = np.linspace(0, 1, steps + 1)
-    (S, n_s), (B, n_b) = (_above(p[k], w[k], t) for k in (of_signal, ~of_signal))
+    (S, dS, n_s), (B, dB, n_b) = (_above(p[k], w[k], t) for k in (of_signal, ~of_signal))
     enough = (n_s >= least) & (n_b >= least) & (B > 0)
     z = np.where(enough, asimov(S, np.where(enough, B, 1.0)), 0.0)
-    return ThresholdScan(t, S, B, z)
+    return ThresholdScan(t, S, B, z, dS, dB)
 
 
-def _above(p: Floats, w: Floats, t: Floats) -> tuple[Floats, NDArray[Any]]:
-    """Sum of weights and number of events with p of at least t, each of shape (T,)."""
+def _above(p: Floats, w: Floats, t: Floats) -> tuple[Floats, Floats, NDArray[Any]]:
+    """Sum of weights, its error, and number of events with p of at least t, each of shape (T,)."""
     order = np.argsort(p)
-    below = np.searchsorted(p[order], t, side="left")
-    total = np.concatenate([[0.0], np.cumsum(w[order][::-1])])
-    n = len(p) - below
-    return total[n], n
+    n = len(p) - np.searchsorted(p[order], t, side="left")
+    w = w[order][::-1]
+    total, squares = (np.concatenate([[0.0], np.cumsum(x)])[n] for x in (w, w**2))
+    return total, np.sqrt(squares), n
