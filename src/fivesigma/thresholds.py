@@ -17,8 +17,9 @@ signal that is left and $\sigma_B$ alike,
 $$ \sigma_Z = \frac{1}{Z} \sqrt{ \ln^2 (1 + S / B) \, \sigma_S^2
    + \left[ \ln (1 + S / B) - S / B \right]^2 \sigma_B^2 } . $$
 
-A threshold that leaves few events of large weight has a $Z$ that other events would not confirm:
-`stable` leaves such out.
+A threshold that leaves few events of large weight, or by chance none of them, has a $Z$ that other
+events would not confirm: `stable` leaves such out, of which one more background event of the
+largest weight would change B too much.
 
 References:
     Revisiting Deep Learning for Particle Physics (Bardhan, 2023), thesis, IIIT Hyderabad,
@@ -86,6 +87,9 @@ class ThresholdScan:
     background_error: Floats
     """Statistical error of B, events expected, shape (T,)."""
 
+    largest_weight: float
+    """Largest weight of a background event, events expected."""
+
     @property
     def z_error(self) -> Floats:
         """Statistical error of Z, standard deviations, shape (T,); 0 where Z is."""
@@ -99,17 +103,19 @@ class ThresholdScan:
         """Index of the largest Z among thresholds at which B is known; the loosest, if several.
 
         Args:
-            spread: largest relative statistical error of B.
+            spread: largest relative error of B, by its statistics and by one more event of the
+                largest weight.
 
         Raises:
             ValueError: if B is known so well at no threshold with a Z above 0.
         """
-        known = self.background_error <= spread * self.background
+        error = np.hypot(self.background_error, self.largest_weight)
+        known = error <= spread * self.background
         z = np.where(known, self.z, 0.0)
         if not z.max() > 0:
             raise ValueError(
                 f"expected a threshold that leaves signal, and background known to {spread:.0%}; "
-                f"got none from {self.background[0]:.3g} +- {self.background_error[0]:.2g} events"
+                f"got none from {self.background[0]:.3g} +- {error[0]:.2g} events"
             )
         return int(z.argmax())
 
@@ -157,7 +163,7 @@ def scan(
     (S, dS, n_s), (B, dB, n_b) = (_above(p[k], w[k], t) for k in (of_signal, ~of_signal))
     enough = (n_s >= least) & (n_b >= least) & (B > 0)
     z = np.where(enough, asimov(S, np.where(enough, B, 1.0)), 0.0)
-    return ThresholdScan(t, S, B, z, dS, dB)
+    return ThresholdScan(t, S, B, z, dS, dB, float(w[~of_signal].max(initial=0.0)))
 
 
 def _above(p: Floats, w: Floats, t: Floats) -> tuple[Floats, Floats, NDArray[Any]]:
