@@ -229,6 +229,16 @@ def test_a_reach_off_the_grid(grid, status, value, plan, tmp_path):
     write_report(tmp_path)
 
 
+def test_the_reach_of_a_ceiling_does_not_depend_on_the_grid(plan):
+    """It is that of one training at all strengths, solved for exactly."""
+    coarse, shifted = (
+        assemble(fabricated_run(plan(regrid(s_over_sqrt_b=grid))))["reach"]["supervised"]
+        for grid in ([0, 8], [30, 40])
+    )
+    assert coarse == shifted
+    assert all(entry["status"] == "measured" for entry in coarse.values())
+
+
 @pytest.mark.parametrize("repeats", [1, 2])
 def test_a_report_of_the_results(repeats, plan, tmp_path):
     save(fabricated_run(plan(regrid(repeats=repeats))), tmp_path)

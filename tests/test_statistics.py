@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from fivesigma.statistics import asimov, components, reach, significance_after
+from fivesigma.statistics import asimov, components, reach, reach_of_cuts, significance_after
 
 
 @pytest.fixture
@@ -119,6 +119,34 @@ def test_reach_on_a_straight_line(slope, rng):
 def test_reach_is_of_the_median_and_the_first_crossing(rng):
     outlier = [[0, 0, 100], [4, 4, 0], [6, 6, 0], [4, 4, 4], [9, 9, 9]]
     assert reach([1, 2, 3, 4, 5], outlier, rng=rng).value == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("target", [3.0, 5.0])
+@pytest.mark.parametrize("eps", [(0.5, 0.1), (0.9, 0.001), (1.0, 1.0), (1e-4, 0.01)])
+def test_reach_of_cuts_solves_the_significance(eps, target, rng):
+    n_b, (eps_s, eps_b) = 18_922, eps
+    result = reach_of_cuts(n_b, [eps_s] * 3, [eps_b] * 3, rng=rng, z_target=target)
+    s = result.value * math.sqrt(n_b)
+    assert significance_after(s, n_b, eps_s=eps_s, eps_b=eps_b) == pytest.approx(target, rel=1e-9)
+    assert (result.low, result.high, result.limit) == (result.value, result.value, "none")
+
+
+def test_reach_of_cuts_is_the_limit_of_a_fine_grid(rng):
+    n_b, eps_s, eps_b = 2000, np.array([0.2, 0.5, 0.3]), np.array([0.01, 0.012, 0.009])
+    grid = np.linspace(0, 5, 2001)
+    after = [significance_after(x * n_b**0.5, n_b, eps_s=eps_s, eps_b=eps_b) for x in grid]
+    exact, fine = reach_of_cuts(n_b, eps_s, eps_b, rng=rng), reach(grid, after, rng=rng)
+    assert exact.value == pytest.approx(fine.value, abs=1e-3)
+    assert exact.low < exact.value < exact.high
+
+
+def test_reach_of_cuts_that_no_signal_passes(rng):
+    result = reach_of_cuts(100, [0.0, 0.0, 0.5], [0.1, 0.1, 0.1], rng=rng)
+    assert (result.value, result.limit) == (math.inf, "lower")
+    one = reach_of_cuts(100, [0.5], [0.1], rng=rng)
+    assert (one.low, one.high) == (0.0, math.inf)
+    with pytest.raises(ValueError, match="expected a repeat; got none"):
+        reach_of_cuts(100, [], [], rng=rng)
 
 
 def test_reach_not_reached(rng):

@@ -22,7 +22,7 @@ from .representations import JetImages
 from .sample import Sample
 from .samples import n_background
 from .searched import searched
-from .statistics import reach
+from .statistics import reach, reach_of_cuts
 from .studies import Run, write_json
 from .tasks import REGIONS, Task
 
@@ -129,12 +129,17 @@ def _reach(points: list[dict[str, Any]], study: Study) -> dict[str, dict[str, di
         own = [p for p in points if p["method"] == method]
         grid = sorted({p["s_over_sqrt_b"] for p in own})
         found[method] = {}
+        repeats = [[p for p in own if p["s_over_sqrt_b"] == s] for s in grid]
         for eps in (f"{e:g}" for e in study.grid.eps_b):
-            z = [[p["eps_b"][eps]["z_after"] for p in own if p["s_over_sqrt_b"] == s] for s in grid]
-            r = reach(grid, z, rng=rng)
+            cuts = [[p["eps_b"][eps] for p in at] for at in repeats]
+            if own[0]["label"] == "cwola":
+                r = reach(grid, [[cut["z_after"] for cut in at] for at in cuts], rng=rng)
+            else:  # the same trainings at all strengths
+                passed = ([cut[name] for cut in cuts[0]] for name in ("eps_s", "eps_b"))
+                r = reach_of_cuts(own[0]["n_background"], *passed, rng=rng)
             status = {"none": "measured", "lower": "above grid", "upper": "below grid"}[r.limit]
             numbers = {"value": r.value}
-            if min(map(len, z)) > 1:
+            if min(map(len, cuts)) > 1:
                 numbers |= {"low": r.low, "high": r.high}
             found[method][eps] = {k: x if math.isfinite(x) else None for k, x in numbers.items()}
             found[method][eps] |= {"status": status}

@@ -34,8 +34,17 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 
-__all__ = ["Components", "Reach", "asimov", "components", "reach", "significance_after"]
+__all__ = [
+    "Components",
+    "Reach",
+    "asimov",
+    "components",
+    "reach",
+    "reach_of_cuts",
+    "significance_after",
+]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Number = TypeVar("Number", float, NDArray[Any])
@@ -156,6 +165,55 @@ def reach(
     elif value == grid[0]:
         limit = "upper"
     return Reach(float(value), float(low), float(high), limit, (float(grid[0]), float(grid[-1])))
+
+
+def reach_of_cuts(
+    n_b: float,
+    eps_s: ArrayLike,
+    eps_b: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    z_target: float = 5.0,
+    n_bootstrap: int = 1000,
+    level: float = SIGMA_1,
+) -> Reach:
+    """The median reach of cuts that do not depend on the signal strength, solved for exactly.
+
+    Args:
+        n_b: B before the cut, events.
+        eps_s: signal efficiency of the cut of each repeat, shape (R,).
+        eps_b: its actual background efficiency, shape (R,).
+        rng: for the bootstrap over repeats; it needs two, else the interval is [0, inf].
+        z_target: significance to reach, standard deviations.
+        n_bootstrap: resamplings.
+        level: probability content of the interval.
+
+    Raises:
+        ValueError: if there is no repeat, or `asimov` refuses the background of a cut.
+    """
+    pairs = np.stack([np.asarray(e, dtype=np.float64) for e in (eps_s, eps_b)], axis=1)
+    if len(pairs) == 0:
+        raise ValueError("expected a repeat; got none")
+    each = np.array([_strength(n_b, s, b, z_target) for s, b in pairs])
+    value, low, high = float(np.median(each)), 0.0, math.inf
+    if len(each) > 1:
+        drawn = np.median(each[rng.integers(0, len(each), (n_bootstrap, len(each)))], axis=1)
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        low, high = map(float, np.quantile(drawn, tails, method="inverted_cdf"))
+    limit: Literal["none", "lower"] = "lower" if math.isinf(value) else "none"
+    return Reach(value, low, high, limit, (0.0, math.inf))
+
+
+def _strength(n_b: float, eps_s: float, eps_b: float, target: float) -> float:
+    """S/sqrt(B) before a cut at which Z_A after it is the target; infinite if no signal passes."""
+    if eps_s == 0:
+        return math.inf
+    scale = math.sqrt(n_b) * eps_s  # S after the cut, for each S/sqrt(B) before it
+    excess = lambda x: asimov(x * scale, n_b * eps_b) - target  # noqa: E731
+    high = target * math.sqrt(n_b * eps_b) / scale  # Z_A < S/sqrt(B): the reach is above
+    while excess(high) < 0:
+        high *= 2
+    return float(brentq(excess, 0.0, high, xtol=1e-12))  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
