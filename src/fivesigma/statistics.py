@@ -209,11 +209,14 @@ def _strength(n_b: float, eps_s: float, eps_b: float, target: float) -> float:
     if eps_s == 0:
         return math.inf
     scale = math.sqrt(n_b) * eps_s  # S after the cut, for each S/sqrt(B) before it
-    excess = lambda x: asimov(x * scale, n_b * eps_b) - target  # noqa: E731
+
+    def excess(x: float) -> float:
+        return asimov(x * scale, n_b * eps_b) - target
+
     high = target * math.sqrt(n_b * eps_b) / scale  # Z_A < S/sqrt(B): the reach is above
     while excess(high) < 0:
         high *= 2
-    return float(brentq(excess, 0.0, high, xtol=1e-12))  # type: ignore[no-untyped-call]
+    return float(brentq(excess, 0.0, high, xtol=1e-12))
 
 
 @dataclass(frozen=True)
