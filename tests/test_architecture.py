@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
     "digest", "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets",
+    "objects",
     "jet_shapes", "candidates", "quantities",
     "selection", "sample", "store", "readers", "constituents", "augmentations", "representations",
     "rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz",
