@@ -11,6 +11,7 @@ import pytest
 
 from fivesigma.candidates import Candidates, Choice
 from fivesigma.quantities import FEATURES, QUANTITIES, measure
+from fivesigma.selection import Cut, Selection
 
 R = 1.2
 ONE = ((100.0, 0.0, 0.0),)
@@ -333,3 +334,30 @@ def test_subjettiness_of_four_on_a_line(beta):
     assert observe(names, **line) == pytest.approx([two / one, three / two], rel=1e-5)
     if beta == 1:
         assert observe("tau_1(beta=1)", **line) == pytest.approx([one / 11 / R], rel=1e-5)
+
+
+def test_a_selection_that_keeps_quantities():
+    """One lepton and a hard enough sum; of what passes two numbers are left."""
+    lepton = (150.0, 0.0, 0.0)
+    events = collect(
+        [
+            event(leptons=[lepton], h_t=1000.0, missing=(50.0, 0.0)),
+            event(leptons=[lepton], h_t=800.0),
+            event(h_t=2000.0),
+            event(leptons=[lepton], h_t=1500.0, missing=(70.0, 0.0)),
+        ]
+    )
+    one = Cut("one lepton", "n_leptons", ((1.0, 2.0),))
+    hard = Cut("h_t > 900 GeV", "h_t", ((900.0, math.inf),))
+    selected = Selection((one, hard), (), ("h_t", "pt(missing)"))(events)
+    assert [row.count for row in selected.cutflow] == [4, 3, 2]
+    assert selected.mask.tolist() == [True, False, False, True]
+    assert ak.to_list(selected.events) == [
+        {"h_t": 1000.0, "pt(missing)": 50.0},
+        {"h_t": 1500.0, "pt(missing)": 70.0},
+    ]
+    assert str(selected.events.type) == "2 * {h_t: float32, pt(missing): float32}".replace(
+        "pt(missing)", '"pt(missing)"'
+    )
+    with pytest.raises(ValueError, match=r"expected cuts on \[.*'n_leptons'.*got \['m_jj'\]"):
+        Selection((Cut("dijet", "m_jj", ((0.0, 1.0),)),), (), ("h_t",))(events)

@@ -106,7 +106,7 @@ def reconstruct(
         species, isolated}.
         partons: `Events.partons`, N * var * {pt [GeV], eta, phi, flavour}; None without tags.
         definition: What counts as an object.
-        seed: Seed of the tags.
+        seed: Seed of the tags; that of the response will do, their random numbers differ.
 
     Returns:
         N * {leptons: var * {pt, eta, phi, species}, jets: var * {pt, eta, phi, mass, b, flavour,
@@ -122,7 +122,7 @@ def reconstruct(
     """
     _check(seen, partons, definition)
     jets = _jets(seen, definition.jets)
-    flavour, b = _tags(jets, partons, definition.b_tag, np.random.default_rng(seed))
+    flavour, b = _tags(jets, partons, definition.b_tag, np.random.default_rng([seed, 1]))
     columns = {name: jets[name] for name in ("pt", "eta", "phi", "mass")}
     columns |= {"b": b, "flavour": flavour, "constituents": jets.constituents}
     objects = {

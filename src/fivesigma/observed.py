@@ -15,6 +15,7 @@ import awkward as ak
 from .benchmarks import Benchmark
 from .configuration import Observed
 from .digest import digest
+from .jets import JetDefinition
 from .readers import reader
 from .sample import Sample
 from .store import read_record, write_shard
@@ -72,6 +73,8 @@ def _fields(data: Observed, benchmark: Benchmark) -> dict[str, Any]:
     said = data.options.get("definition", {})
     if not isinstance(said, dict):
         raise ValueError(f"search.data.options.definition: expected fields of jets; got {said!r}")
+    if not isinstance(benchmark.jets, JetDefinition):
+        raise ValueError(f"search.data: expected a benchmark of jets alone; got {benchmark.name!r}")
     try:
         jets = dataclasses.replace(benchmark.jets, **said)
     except TypeError as error:

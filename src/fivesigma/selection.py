@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .kinematics import dijet_mass
+from .quantities import QUANTITIES, measure
 
 __all__ = ["VARIABLES", "Cut", "CutflowRow", "Selected", "Selection", "combine", "table"]
 
@@ -30,7 +31,7 @@ class Cut:
     name: str
     """Name in the cutflow."""
     variable: str
-    """Key of `VARIABLES`."""
+    """Key of `VARIABLES`, or of `QUANTITIES` in a selection that keeps such."""
     windows: tuple[tuple[float, float], ...]
     """Allowed values [GeV where it is a momentum or mass]."""
 
@@ -71,7 +72,8 @@ class Selected:
     cutflow: tuple[CutflowRow, ...]
     """All events, each cut, each region."""
     events: ak.Array
-    """The events that pass: {m_jj, jets: 2 * {pt, eta, phi, mass, constituents}}, float32."""
+    """The events that pass: {m_jj, jets: 2 * {pt, eta, phi, mass, constituents}}, or a number for
+    each quantity that is kept, float32."""
 
 
 def _leading(
@@ -112,33 +114,46 @@ class Selection:
     """Cuts in order, and regions behind them."""
 
     cuts: tuple[Cut, ...]
-    """Cumulative cuts on the two leading jets."""
+    """Cumulative cuts."""
     regions: tuple[Cut, ...]
     """Named windows on top of all cuts."""
+    quantities: tuple[str, ...] | None = None
+    """Keys of `QUANTITIES` that are kept of an event; by default its two leading jets are."""
 
-    def __call__(self, clustered: ak.Array) -> Selected:
+    def __call__(self, reconstructed: ak.Array) -> Selected:
         """Apply the cuts.
 
         Args:
-            clustered: N * {n_jets, jets: var * {pt, eta, phi, mass, constituents}} from
-            `jets.cluster`.
+            reconstructed: N * {n_jets, jets: var * {pt, eta, phi, mass, constituents}} from
+                `jets.cluster`, or, where quantities are kept, N events from `objects.reconstruct`.
 
         Raises:
             ValueError: A cut on a variable that does not exist.
         """
-        n = len(clustered)
-        unknown = {cut.variable for cut in (*self.cuts, *self.regions)} - set(VARIABLES)
-        if unknown:
-            raise ValueError(f"expected cuts on {sorted(VARIABLES)}; got {sorted(unknown)}")
+        n = len(reconstructed)
+        values = self._values(reconstructed)
         mask = np.ones(n, bool)
         rows = [CutflowRow("all", n, n)]
         for cut in self.cuts:
-            mask = mask & cut(VARIABLES[cut.variable](clustered))
+            mask = mask & cut(values[cut.variable])
             rows.append(CutflowRow(cut.name, int(mask.sum()), n))
         for region in self.regions:
-            inside = mask & region(VARIABLES[region.variable](clustered))
+            inside = mask & region(values[region.variable])
             rows.append(CutflowRow(region.name, int(inside.sum()), n))
-        return Selected(mask, tuple(rows), _compact(clustered[mask]))
+        passed = reconstructed[mask]
+        kept = measure(self.quantities, passed) if self.quantities else None
+        return Selected(mask, tuple(rows), _compact(passed) if kept is None else ak.zip(kept))
+
+    def _values(self, reconstructed: ak.Array) -> dict[str, NDArray[np.float64]]:
+        """The variable of each cut, shape (N,)."""
+        known = VARIABLES if self.quantities is None else QUANTITIES
+        names = {cut.variable for cut in (*self.cuts, *self.regions)}
+        if unknown := sorted(names - set(known)):
+            raise ValueError(f"expected cuts on {sorted(known)}; got {unknown}")
+        if self.quantities is None:
+            return {name: VARIABLES[name](reconstructed) for name in names}
+        measured = measure(sorted(names), reconstructed)
+        return {name: x.astype(np.float64) for name, x in measured.items()}
 
     def region(self, name: str) -> Cut:
         """The region of that name.

@@ -29,8 +29,9 @@ import pyarrow.parquet as pq
 
 from .detector import Detector, NoDetector, respond
 from .digest import digest
-from .events import Process, generate, generator_version
+from .events import Events, Process, generate, generator_version
 from .jets import JetDefinition, cluster
+from .objects import ObjectDefinition, reconstruct
 from .sample import Sample, number
 from .selection import Selection
 
@@ -59,8 +60,8 @@ class Recipe:
     """What is generated."""
     detector: Detector | NoDetector
     """Response."""
-    jets: JetDefinition
-    """Clustering."""
+    jets: JetDefinition | ObjectDefinition
+    """What is made of the response: jets, or more objects."""
     selection: Selection
     """Cuts; only events that pass are kept."""
     seed: int = 1
@@ -216,7 +217,7 @@ def _make_shard(recipe: Recipe, index: int, path: Path) -> None:
     )
     generated = time.perf_counter()
     seen = respond(events, recipe.detector, seed=seed)
-    selected = recipe.selection(cluster(seen, recipe.jets))
+    selected = recipe.selection(_reconstructed(seen, events, recipe.jets, seed=seed))
     record = events.provenance | {
         "cross_section": recipe.process.cross_section,
         "cross_section_fb": events.cross_section_fb,
@@ -228,6 +229,14 @@ def _make_shard(recipe: Recipe, index: int, path: Path) -> None:
         "seconds": {"generation": generated - start, "response": time.perf_counter() - generated},
     }
     write_shard(selected.events, record, path)
+
+
+def _reconstructed(
+    seen: ak.Array, events: Events, definition: JetDefinition | ObjectDefinition, *, seed: int
+) -> ak.Array:
+    if isinstance(definition, JetDefinition):
+        return cluster(seen, definition)
+    return reconstruct(seen, events.partons, definition, seed=seed)
 
 
 def write_shard(events: ak.Array, record: dict[str, Any], path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from ..detector import Detector, NoDetector
 from ..events import Process
 from ..jets import JetDefinition
+from ..objects import ObjectDefinition
 from ..selection import Selection
 
 __all__ = ["Benchmark", "Cost"]
@@ -40,8 +41,8 @@ class Benchmark:
     """Named parameter points of the signal."""
     detector: Detector | NoDetector
     """Detector response."""
-    jets: JetDefinition
-    """How objects become jets."""
+    jets: JetDefinition | ObjectDefinition
+    """What is made of the response: jets, or more objects."""
     selection: Selection
     """Cuts and regions."""
     sqrt_s: float
