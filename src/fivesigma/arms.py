@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from .augmentations import Drawing, View, combination
-from .configuration import Arm
+from .configuration import Arm, Method
 from .contrast import Contrast
 from .losses import CrossEntropy, Loss
 from .lovasz import LovaszAsimov, LovaszSignificance
@@ -19,7 +19,7 @@ from .representations import REPRESENTATIONS, JetClouds, Representation
 from .schedule import TrainingSettings
 from .strategies import STRATEGIES, Augmentation, Boosted, Direct, Source, Strategy, Trees, ZeroShot
 
-__all__ = ["LOSSES", "Built", "build"]
+__all__ = ["LOSSES", "Built", "build", "learning"]
 
 LOSSES: dict[str, Callable[..., Loss]] = {
     "cross_entropy": CrossEntropy,
@@ -60,16 +60,7 @@ def build(arm: Arm) -> Built:
     Raises:
         ValueError: A name, field or value that does not exist or does not fit.
     """
-    if arm.network not in NETWORKS:
-        expected = sorted(NETWORKS)
-        raise ValueError(
-            f"arms: {arm.name}: network: expected one of {expected}; got {arm.network!r}"
-        )
-    if arm.strategy not in STRATEGIES:
-        expected = sorted(STRATEGIES)
-        raise ValueError(
-            f"arms: {arm.name}: strategy: expected one of {expected}; got {arm.strategy!r}"
-        )
+    _known(arm)
     seen = _representation(arm)
     stored, augmentation = seen, None
     if arm.augmentation is not None:
@@ -91,15 +82,7 @@ def build(arm: Arm) -> Built:
             f"arms: {arm.name}: pretrained: expected a strategy that starts from a pretrained "
             f"network; got {arm.strategy!r}"
         )
-    settings = _settings(arm, "training")
-    if not isinstance(strategy, Trees | Boosted):
-        make = partial(NETWORKS[arm.network], seen.shape, seed=0)
-        _made(arm, "architecture", make, arm.architecture)
-    elif settings.best_by != "loss":
-        raise ValueError(
-            f"arms: {arm.name}: training.best_by: expected loss, by which trees are stopped; got "
-            f"{settings.best_by!r}"
-        )
+    settings = _training(arm, strategy, seen.shape)
     return Built(
         strategy=strategy,
         stored=stored,
@@ -112,14 +95,52 @@ def build(arm: Arm) -> Built:
     )
 
 
-def _made(arm: Arm, key: str, kind: Callable[..., Any], fields: dict[str, Any]) -> Any:
+def learning(method: Method, shape: tuple[int, ...]) -> tuple[Strategy, TrainingSettings]:
+    """How a method learns from represented events of a shape.
+
+    Raises:
+        ValueError: A name, field or value that does not exist or does not fit.
+    """
+    _known(method)
+    strategy = _strategy(method)
+    return strategy, _training(method, strategy, shape)
+
+
+def _known(arm: Method) -> None:
+    if arm.network not in NETWORKS:
+        expected = sorted(NETWORKS)
+        raise ValueError(
+            f"arms: {arm.name}: network: expected one of {expected}; got {arm.network!r}"
+        )
+    if arm.strategy not in STRATEGIES:
+        expected = sorted(STRATEGIES)
+        raise ValueError(
+            f"arms: {arm.name}: strategy: expected one of {expected}; got {arm.strategy!r}"
+        )
+
+
+def _training(arm: Method, strategy: Strategy, shape: tuple[int, ...]) -> TrainingSettings:
+    """Training settings; whether a network can be made for events of a shape is tried."""
+    settings = _settings(arm, "training")
+    if not isinstance(strategy, Trees | Boosted):
+        make = partial(NETWORKS[arm.network], shape, seed=0)
+        _made(arm, "architecture", make, arm.architecture)
+    elif settings.best_by != "loss":
+        raise ValueError(
+            f"arms: {arm.name}: training.best_by: expected loss, by which trees are stopped; got "
+            f"{settings.best_by!r}"
+        )
+    return settings
+
+
+def _made(arm: Method, key: str, kind: Callable[..., Any], fields: dict[str, Any]) -> Any:
     try:
         return kind(**fields)
     except (TypeError, ValueError) as error:
         raise ValueError(f"arms: {arm.name}: {key}: {error}") from error
 
 
-def _strategy(arm: Arm) -> Strategy:
+def _strategy(arm: Method) -> Strategy:
     options = dict(arm.options)
     if isinstance(loss := options.get("loss"), dict):
         options["loss"] = _of_kind(arm, "options.loss", LOSSES, loss)
@@ -133,7 +154,7 @@ def _representation(arm: Arm) -> Representation:
 
 
 def _of_kind(
-    arm: Arm, key: str, kinds: Mapping[str, Callable[..., Any]], said: dict[str, Any]
+    arm: Method, key: str, kinds: Mapping[str, Callable[..., Any]], said: dict[str, Any]
 ) -> Any:
     """What a mapping of `kind` and fields stands for."""
     fields = dict(said)
@@ -157,7 +178,7 @@ def _augmentation(arm: Arm, seen: Representation) -> Augmentation:
     return Augmentation(view, arm.augmentation.copies)
 
 
-def _settings(arm: Arm, key: str) -> TrainingSettings:
+def _settings(arm: Method, key: str) -> TrainingSettings:
     """Training settings of an arm.
 
     Raises:

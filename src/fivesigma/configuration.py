@@ -9,10 +9,13 @@ __all__ = [
     "Arm",
     "Grid",
     "Held",
+    "Method",
+    "Positive",
     "Published",
     "SampleRequest",
     "Search",
     "Sources",
+    "Strict",
     "Study",
     "Windows",
 ]
@@ -22,11 +25,13 @@ Efficiency = Annotated[float, Field(gt=0, lt=1)]
 Width = Annotated[float, Field(gt=0)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Of which every key is known, and no value changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class SampleRequest(_Strict):
+class SampleRequest(Strict):
     """Events of one process."""
 
     process: str
@@ -37,7 +42,7 @@ class SampleRequest(_Strict):
     """Parameters of the process."""
 
 
-class Grid(_Strict):
+class Grid(Strict):
     """What is scanned."""
 
     s_over_sqrt_b: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)]
@@ -57,7 +62,7 @@ class Grid(_Strict):
         return values
 
 
-class Held(_Strict):
+class Held(Strict):
     """Events of the signal region that no training sees; the rest is for training."""
 
     signal: Positive
@@ -66,7 +71,7 @@ class Held(_Strict):
     """Background events."""
 
 
-class Augmenting(_Strict):
+class Augmenting(Strict):
     """How the events to train on are augmented, after those to validate on are split off."""
 
     maps: list[str | dict[str, Any]] = []
@@ -75,14 +80,11 @@ class Augmenting(_Strict):
     """Fixed copies beside each event; by default another augmented one in its place each epoch."""
 
 
-class Arm(_Strict):
-    """One method."""
+class Method(Strict):
+    """What learns, and how."""
 
     name: str
     """Name in tables and figures."""
-    label: Literal["cwola", "supervised", "sources"]
-    """What is learnt of the data: signal region against sideband, the truth, or nothing, where all
-    is known from other samples."""
     strategy: str = "direct"
     """Name of a strategy."""
     options: dict[str, Any] = {}
@@ -91,10 +93,18 @@ class Arm(_Strict):
     """Name of a network."""
     architecture: dict[str, Any] = {}
     """Keyword arguments of the network."""
-    representation: dict[str, Any]
-    """`kind`, and the fields of that representation."""
     training: dict[str, Any] = {}
     """Fields of `TrainingSettings`."""
+
+
+class Arm(Method):
+    """One method of a study."""
+
+    label: Literal["cwola", "supervised", "sources"]
+    """What is learnt of the data: signal region against sideband, the truth, or nothing, where all
+    is known from other samples."""
+    representation: dict[str, Any]
+    """`kind`, and the fields of that representation."""
     pretraining: dict[str, Any] = {}
     """Fields of `TrainingSettings` for what is learnt from other samples."""
     contrast: dict[str, Any] = {}
@@ -110,7 +120,7 @@ class Arm(_Strict):
     events as in the data."""
 
 
-class Sources(_Strict):
+class Sources(Strict):
     """Other samples, with labels, to learn from before the data are looked at."""
 
     points: Literal["others"] | list[str] = "others"
@@ -127,7 +137,7 @@ class Sources(_Strict):
     """Where the events are taken from."""
 
 
-class Observed(_Strict):
+class Observed(Strict):
     """Events to search in that are not simulated by the study."""
 
     path: Path
@@ -138,7 +148,7 @@ class Observed(_Strict):
     """Fields of the reader."""
 
 
-class Windows(_Strict):
+class Windows(Strict):
     """Sliding windows in the resonance mass, each a signal region with its own sidebands."""
 
     range: tuple[float, float]
@@ -164,7 +174,7 @@ class Windows(_Strict):
         return self
 
 
-class Search(_Strict):
+class Search(Strict):
     """How data are searched, and in how many data sets without a signal that is calibrated."""
 
     folds: Annotated[int, Field(ge=2)] = 5
@@ -197,7 +207,7 @@ class Search(_Strict):
     """Whether the common recipe, trained and tested on the same events, is run on the same data."""
 
 
-class Published(_Strict):
+class Published(Strict):
     """Numbers to draw beside ours."""
 
     label: str
@@ -216,7 +226,7 @@ class Published(_Strict):
     """Name of the method that they are numbers of; by default of none of them."""
 
 
-class Study(_Strict):
+class Study(Strict):
     """A grid of trainings on samples of one benchmark."""
 
     name: str

@@ -21,7 +21,11 @@ from .sample import Sample
 from .store import Recipe, make, missing
 from .tasks import REGIONS
 
-__all__ = ["Report", "Samples", "estimate", "n_background", "prepare", "recipe", "represent"]
+__all__ = [
+    *("Maker", "Report", "Samples"),
+    *("at_point", "benchmark_named", "estimate", "n_background", "point_name"),
+    *("prepare", "recipe", "represent"),
+]
 
 Report = Callable[[str, int, int, str], None]
 """Called with (stage, done, total, note)."""
@@ -55,11 +59,7 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
     Raises:
         ValueError: A name that does not exist, or a sample with too few events for the study.
     """
-    if study.benchmark not in BENCHMARKS:
-        raise ValueError(
-            f"benchmark: expected one of {sorted(BENCHMARKS)}; got {study.benchmark!r}"
-        )
-    benchmark = BENCHMARKS[study.benchmark]
+    benchmark = benchmark_named(study.benchmark)
     if min(n_background(study, benchmark, arm) for arm in study.arms) < 1:
         raise ValueError(
             "luminosity_fb: expected background events in the signal region; got none at "
@@ -68,18 +68,7 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
     targets = _targets(study, benchmark)
     points = _source_points(study, benchmark, list(targets))
 
-    def sample(role: str, request: SampleRequest, skip: int = 0) -> Sample:
-        made_by, n = recipe(benchmark, request, seed=study.seed), request.events
-        note = estimate(benchmark, request.process, missing(made_by, n, folder=store, skip=skip))
-        return make(
-            made_by,
-            n,
-            folder=store,
-            skip=skip,
-            workers=workers,
-            progress=lambda done, total: report(f"generate {role}", done, total, note),
-        )
-
+    sample = Maker(benchmark, study.seed, store, workers, report)
     others = [study.sources.background] if study.sources else []
     for request in (*targets.values(), *points.values(), study.background, *others):
         recipe(benchmark, request, seed=study.seed)  # a parameter that is wrong is said at once
@@ -97,6 +86,47 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
     return samples
 
 
+def benchmark_named(name: str) -> Benchmark:
+    """A benchmark of the shelf.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if name not in BENCHMARKS:
+        raise ValueError(f"benchmark: expected one of {sorted(BENCHMARKS)}; got {name!r}")
+    return BENCHMARKS[name]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes samples of a benchmark."""
+
+    benchmark: Benchmark
+    """Its physics."""
+    seed: int
+    """Of the study."""
+    store: Path
+    """Folder of the samples."""
+    workers: int
+    """Processes."""
+    report: Report
+    """Told about progress."""
+
+    def __call__(self, role: str, request: SampleRequest, skip: int = 0) -> Sample:
+        """The sample of a request, behind its first `skip` events; made where it is missing."""
+        made_by, n = recipe(self.benchmark, request, seed=self.seed), request.events
+        todo = missing(made_by, n, folder=self.store, skip=skip)
+        note = estimate(self.benchmark, request.process, todo)
+        return make(
+            made_by,
+            n,
+            folder=self.store,
+            skip=skip,
+            workers=self.workers,
+            progress=lambda done, total: self.report(f"generate {role}", done, total, note),
+        )
+
+
 def estimate(benchmark: Benchmark, process: str, events: int) -> str:
     """What it takes to generate events, in words."""
     if not events:
@@ -108,19 +138,23 @@ def estimate(benchmark: Benchmark, process: str, events: int) -> str:
 
 def _targets(study: Study, benchmark: Benchmark) -> dict[str, SampleRequest]:
     if not study.targets:
-        return {_name(study.signal, benchmark): study.signal}
-    return {name: _at(benchmark, name, study.signal, "targets") for name in study.targets}
+        return {point_name(study.signal, benchmark): study.signal}
+    return {name: at_point(benchmark, name, study.signal, "targets") for name in study.targets}
 
 
-def _at(benchmark: Benchmark, name: str, request: SampleRequest, key: str) -> SampleRequest:
-    """The request at a named parameter point."""
+def at_point(benchmark: Benchmark, name: str, request: SampleRequest, key: str) -> SampleRequest:
+    """The request at a named parameter point.
+
+    Raises:
+        ValueError: There is none of that name; the key of the study is named.
+    """
     if name not in benchmark.points:
         raise ValueError(f"{key}: expected points of {list(benchmark.points)}; got {name!r}")
     parameters = request.parameters | benchmark.points[name]
     return request.model_copy(update={"parameters": parameters})
 
 
-def _name(request: SampleRequest, benchmark: Benchmark) -> str:
+def point_name(request: SampleRequest, benchmark: Benchmark) -> str:
     """The name of the parameter point of a request, or what the process calls itself."""
     made = benchmark.process(request.process, request.parameters)
     if request.process == benchmark.signal:
@@ -151,7 +185,7 @@ def _source_points(
         events=study.sources.events,
         parameters=study.sources.parameters,
     )
-    points = {name: _at(benchmark, name, request, "sources.points") for name in names}
+    points = {name: at_point(benchmark, name, request, "sources.points") for name in names}
     for target in targets:
         if not set(points) - {target}:
             raise ValueError(f"sources.points: expected points besides {target}; got none")

@@ -30,7 +30,10 @@ from .sources import Source, load_network, pretrain
 from .strategies import Learner, Start, Strategy
 from .training import Progress
 
-__all__ = ["REGIONS", "Pretraining", "Ready", "Task", "Training", "blocks"]
+__all__ = [
+    *("REGIONS", "Pretraining", "Ready", "Task", "Training"),
+    *("blocks", "learning", "tell"),
+]
 
 REGIONS = ("signal_region", "sideband")
 
@@ -135,7 +138,7 @@ class Task:
                 "seed": seeds[i],
                 "n_train": _counts(data[i]),
             }
-            trainings.append(what | measured | _learning(history) | {"collapsed": collapsed})
+            trainings.append(what | measured | learning(history) | {"collapsed": collapsed})
         return {"hash": self.hash, "trainings": trainings}
 
     def prepare(self) -> "Ready":
@@ -152,7 +155,7 @@ class Task:
             learner=Learner(
                 settings=built.settings,
                 seeds=seeds,
-                progress=_tell(self.title),
+                progress=tell(self.title),
                 augmentation=built.augmentation,
             ),
             tests={
@@ -243,7 +246,7 @@ class Pretraining:
 
     def run(self) -> dict[str, Any]:
         """The record of the training."""
-        return pretrain(self.source, self.path, progress=_tell(self.title))
+        return pretrain(self.source, self.path, progress=tell(self.title))
 
 
 def _joined(
@@ -264,11 +267,14 @@ def _counts(data: Dataset) -> dict[str, int]:
     return {"signal_region": int(inside.sum()), "other": int((~inside).sum())}
 
 
-def _learning(history: History | None) -> dict[str, Any]:
+def learning(history: History | None) -> dict[str, Any]:
+    """What a record says of a training, or of none."""
     return history.summary() if history else {"best_epoch": None, "epochs": 0, "seconds": 0.0}
 
 
-def _tell(title: str) -> Progress:
+def tell(title: str) -> Progress:
+    """Progress that a Dask worker hands on, under the title of its task."""
+
     def progress(epoch: int, _most: int, _loss: float, validation_loss: float) -> None:
         from distributed import get_worker
 
