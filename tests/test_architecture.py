@@ -17,15 +17,16 @@ TRUNK = (
     "digest", "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets",
     "objects",
     "jet_shapes", "candidates", "quantities",
-    "selection", "sample", "store", "readers", "constituents", "augmentations", "representations",
-    "rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz",
+    "selection", "sample", "store", "yields", "readers", "constituents", "augmentations",
+    "representations", "rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz",
     "argos", "schedule", "prediction",
     "training", "heads", "strategies", "folds", "decorrelation", "evaluation", "statistics",
     "thresholds", "measurement", "attribution", "importance",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
-    "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "observed", "loading",
-    "arms", "sources", "tasks", "searches", "samples", "plan", "studies", "searched", "results",
-    "series", "plots", "tables", "captions", "submission", "report", "progress", "cli",
+    "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "projection", "observed",
+    "loading", "arms", "sources", "tasks", "searches", "projections", "samples", "plan",
+    "projection_plan", "studies", "searched", "results", "series", "projected", "plots", "tables",
+    "captions", "submission", "report", "progress", "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
 BUILD_ON_EACH_OTHER = ("networks", "strategies")

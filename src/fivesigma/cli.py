@@ -4,7 +4,7 @@ import json
 import sys
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,12 +13,14 @@ from .benchmarks import BENCHMARKS
 from .configuration import SampleRequest, Study
 from .loading import load, parse
 from .progress import Display
+from .projected import save_projection
+from .projection import Projection
 from .report import write_report
 from .results import save
 from .samples import recipe
 from .selection import table
 from .store import default_folder, make
-from .studies import run
+from .studies import Projected, Run, project, run
 
 __all__ = ["app", "main"]
 
@@ -115,9 +117,9 @@ def study(
         typer.Option(help="Run what is missing, or leave it and report on what is there."),
     ] = "run",
 ) -> None:
-    """Run a study, or what is missing of it, and write its report."""
+    """Run a study or a projection, or what is missing of it, and write its report."""
     wanted = load(file, assignments or [])
-    if wanted.search:
+    if isinstance(wanted, Study) and wanted.search:
         raise ValueError(f"expected a study; got a search in {file}: fivesigma search {file}")
     _study(
         wanted,
@@ -142,7 +144,7 @@ def search(
 ) -> None:
     """Search, calibrated on data sets without a signal, and write the report."""
     wanted = load(file, assignments or [])
-    if not wanted.search:
+    if not (isinstance(wanted, Study) and wanted.search):
         raise ValueError(f"search: expected how to search in {file}; got none")
     _study(
         wanted,
@@ -171,7 +173,7 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder with a results.js
 
 
 def _study(
-    study: Study,
+    wanted: Study | Projection,
     *,
     out: Path,
     store: Path,
@@ -181,23 +183,20 @@ def _study(
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with Display() as display:
-        done = run(
-            study,
-            out=out,
-            store=store,
-            workers=workers,
-            scheduler=scheduler,
-            missing=missing,
-            report=display,
-        )
-    results = save(done, out)
+        options: dict[str, Any] = {"scheduler": scheduler, "missing": missing, "report": display}
+        options |= {"out": out, "store": store, "workers": workers}
+        if isinstance(wanted, Projection):
+            made: Run | Projected = project(wanted, **options)
+        else:
+            made = run(wanted, **options)
+    results = save(made, out) if isinstance(made, Run) else save_projection(made, out)
     page = write_report(out)
     for sentence in _sentences(results):
         typer.echo(sentence)
-    for failure in done.failures:
+    for failure in made.failures:
         sys.stderr.write(f"fivesigma: {failure['task']}: {failure['error']}\n")
     typer.echo(f"report: {page.resolve()}")
-    if done.failures:
+    if made.failures:
         raise typer.Exit(1)
 
 

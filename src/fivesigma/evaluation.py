@@ -31,7 +31,7 @@ from scipy.stats import beta
 
 __all__ = [
     *("Auc", "Roc", "WorkingPoint"),
-    *("accuracy", "auc", "roc", "sic", "thin", "working_point"),
+    *("accuracy", "auc", "roc", "sic", "thin", "weighted_auc", "working_point"),
 ]
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -159,6 +159,20 @@ def auc(roc: Roc) -> Auc:
     variance = signal @ (below - value) ** 2 / max(roc.n_signal - 1, 1)
     variance += background @ (above - value) ** 2 / max(roc.n_background - 1, 1)
     return Auc(value, math.sqrt(variance))
+
+
+def weighted_auc(scores: ArrayLike, truth: ArrayLike, weight: ArrayLike) -> float:
+    """Area under the curve of weighted events, ties counting half.
+
+    Args:
+        scores: shape (N,); larger is more like signal.
+        truth: shape (N,); 1 for signal, 0 for background.
+        weight: shape (N,), of which both classes have a positive sum.
+    """
+    y, w = np.asarray(truth) == 1, np.asarray(weight, dtype=np.float64)
+    values, place = np.unique(np.asarray(scores), return_inverse=True)
+    s, b = (np.bincount(place[k], w[k], len(values)) for k in (y, ~y))
+    return float(s @ (np.cumsum(b) - b / 2) / (s.sum() * b.sum()))
 
 
 def working_point(roc: Roc, eps_b: float) -> WorkingPoint:

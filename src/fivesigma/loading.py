@@ -25,17 +25,26 @@ from .configuration import (
     Study,
     Windows,
 )
+from .projection import (
+    Projection,
+    ProjectionArm,
+    PublishedTable,
+    SplitShares,
+    TrainShare,
+    Weights,
+)
 
 __all__ = ["load", "parse"]
 
 MODELS: tuple[type[BaseModel], ...] = (
     *(SampleRequest, Grid, Held, Augmenting, Arm, Sources, Observed, Windows, Search, Published),
     Study,
+    *(Weights, SplitShares, TrainShare, ProjectionArm, PublishedTable, Projection),
 )
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Study:
-    """Read a study file.
+def load(path: Path, overrides: Sequence[str] = ()) -> Study | Projection:
+    """Read a study file; one with the key `backgrounds` is a projection.
 
     Args:
         path: YAML file.
@@ -56,8 +65,9 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Study:
         raise ValueError(f"expected keys and values in {path}; got {type(content).__name__}")
     for override in overrides:
         _override(content, override)
+    kind = Projection if "backgrounds" in content else Study
     try:
-        return Study.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         raise ValueError(f"{path}: {_one_line(error)}") from error
 

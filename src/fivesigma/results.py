@@ -18,6 +18,7 @@ from .arms import build
 from .configuration import Study
 from .digest import digest
 from .events import generator_version
+from .projection import Projection
 from .representations import JetImages
 from .sample import Sample
 from .samples import n_background
@@ -26,7 +27,7 @@ from .statistics import reach, reach_of_cuts
 from .studies import Run, write_json
 from .tasks import REGIONS, Task
 
-__all__ = ["assemble", "save"]
+__all__ = ["assemble", "heading", "save", "write"]
 
 AVERAGED = 4000
 BIN_GEV = 100.0
@@ -34,11 +35,15 @@ BIN_GEV = 100.0
 
 def save(run: Run, out: Path) -> Path:
     """Write config.yaml and results.json into the folder of a study; returns the latter."""
-    (out / "config.yaml").write_text(
-        yaml.safe_dump(run.study.model_dump(mode="json"), sort_keys=False)
-    )
+    return write(run.study, assemble(run), out)
+
+
+def write(study: Study | Projection, results: dict[str, Any], out: Path) -> Path:
+    """Write config.yaml and results.json; returns the latter."""
+    text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False)
+    (out / "config.yaml").write_text(text)
     path = out / "results.json"
-    write_json(path, assemble(run))
+    write_json(path, results)
     return path
 
 
@@ -60,16 +65,7 @@ def assemble(run: Run) -> dict[str, Any]:
 def _about(run: Run) -> dict[str, Any]:
     """What was done with what."""
     study, benchmark = run.study, run.samples.benchmark
-    config = study.model_dump(mode="json")
-    return {
-        "name": study.name,
-        "title": study.title,
-        "benchmark": study.benchmark,
-        "config": config,
-        "config_hash": digest(config),
-        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "versions": _versions(),
-        "luminosity_fb": study.luminosity_fb or benchmark.luminosity_fb,
+    return heading(study, study.luminosity_fb or benchmark.luminosity_fb) | {
         "n_background_signal_region": n_background(study, benchmark),
         "regions": {
             region.name: [list(window) for window in region.windows]
@@ -83,12 +79,23 @@ def _about(run: Run) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+def heading(study: Study | Projection, luminosity_fb: float) -> dict[str, Any]:
+    """What was asked for, and what the numbers depend on."""
+    config = study.model_dump(mode="json")
     packages = ("numpy", "torch", "awkward", "fastjet")
     return {
-        "fivesigma": __version__,
-        "generator": generator_version(),
-        **{p: version(p) for p in packages},
+        "name": study.name,
+        "title": study.title,
+        "benchmark": study.benchmark,
+        "config": config,
+        "config_hash": digest(config),
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "fivesigma": __version__,
+            "generator": generator_version(),
+            **{p: version(p) for p in packages},
+        },
+        "luminosity_fb": luminosity_fb,
     }
 
 

@@ -56,6 +56,11 @@ class Sample:
         mean = sum(r["cross_section_fb"] for r in self.records) / n
         return mean, sum(r["cross_section_error_fb"] ** 2 for r in self.records) ** 0.5 / n
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is known of an event."""
+        return tuple(pq.read_schema(self.shards[0]).names)
+
     def batches(self, columns: list[str] | None = None) -> Iterator[ak.Array]:
         """Selected events shard by shard: {m_jj, jets: 2 * {pt, eta, phi, mass, constituents}}.
 

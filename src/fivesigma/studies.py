@@ -21,13 +21,16 @@ from distributed import Client, KilledWorker, LocalCluster, as_completed
 from .arms import build
 from .configuration import Study
 from .plan import Plan
+from .projection import Projection
+from .projection_plan import Prepared, prepare_projection, projection_tasks
+from .projections import ProjectionTask
 from .samples import Report, Samples, prepare
 from .searches import SearchTask
 from .tasks import Pretraining, Task
 
-__all__ = ["Run", "run", "write_json"]
+__all__ = ["Projected", "Run", "project", "run", "write_json"]
 
-Job: TypeAlias = Task | SearchTask | Pretraining
+Job: TypeAlias = Task | SearchTask | Pretraining | ProjectionTask
 
 # Dask has workers give memory back to the system at once; a training asks for the same memory in
 # every step, and would spend half of its time on page faults.
@@ -53,6 +56,20 @@ class Run:
     """One per task that is done, in the order of the grid, with the task itself."""
     pretraining: tuple[dict[str, Any], ...]
     """What was learnt before, with names."""
+    failures: tuple[dict[str, str], ...]
+    """Tasks that failed: what they are, and the error."""
+
+
+@dataclass(frozen=True)
+class Projected:
+    """What a projection made."""
+
+    projection: Projection
+    """Its configuration."""
+    prepared: Prepared
+    """Its events."""
+    records: tuple[dict[str, Any], ...]
+    """One per task that is done, in the order of the grid, with the task itself."""
     failures: tuple[dict[str, str], ...]
     """Tasks that failed: what they are, and the error."""
 
@@ -90,11 +107,43 @@ def run(
     pretraining = plan.pretraining()
     crew = Crew(out / "records", workers, scheduler, report)
     failures = _do(crew, tasks, pretraining) if missing == "run" else _left(crew, tasks)
+    done = _done(crew, tasks, failures)
+    learnt = [{"name": p.title, **record} for p in pretraining if (record := crew.record(p))]
+    return Run(study, samples, done, tuple(learnt), tuple(failures))
+
+
+def project(
+    projection: Projection,
+    *,
+    out: Path,
+    store: Path,
+    workers: int = 0,
+    scheduler: str | None = None,
+    missing: Literal["run", "leave"] = "run",
+    report: Report,
+) -> Projected:
+    """Do what is missing of a projection; as `run`."""
+    workers = workers or os.cpu_count() or 1
+    prepared = prepare_projection(projection, store=store, workers=workers, report=report)
+    tasks = projection_tasks(projection, prepared)
+    crew = Crew(out / "records", workers, scheduler, report)
+    failures = crew.do("train", tasks) if missing == "run" else _left(crew, tasks)
+    done = _done(crew, tasks, failures)
+    return Projected(projection, prepared, done, tuple(failures))
+
+
+def _done(
+    crew: "Crew", tasks: Sequence[Job], failures: list[dict[str, str]]
+) -> tuple[dict[str, Any], ...]:
+    """Records with their tasks.
+
+    Raises:
+        ValueError: There is none; the first failure is named.
+    """
     done = [{"task": task, **record} for task in tasks if (record := crew.record(task))]
     if not done:
         raise ValueError(f"{failures[0]['task']}: {failures[0]['error']}")
-    learnt = [{"name": p.title, **record} for p in pretraining if (record := crew.record(p))]
-    return Run(study, samples, tuple(done), tuple(learnt), tuple(failures))
+    return tuple(done)
 
 
 def _do(
@@ -119,7 +168,7 @@ def _lost(task: Job) -> bool:
     return isinstance(task, Pretraining) and not task.path.exists()
 
 
-def _left(crew: "Crew", tasks: Sequence[Task | SearchTask]) -> list[dict[str, str]]:
+def _left(crew: "Crew", tasks: Sequence[Job]) -> list[dict[str, str]]:
     """What is not done yet."""
     n = sum(crew.record(task) is None for task in tasks)
     return [{"task": f"{n} of {len(tasks)} tasks", "error": "not run yet"}] * (n > 0)

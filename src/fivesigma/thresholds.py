@@ -12,7 +12,8 @@ $$ A = \int_0^1 Z(t) \, dt , \qquad R_{10 \%} = \text{share of } t \text{ with }
    Z(t) \ge 0.9 \max_t Z $$
 
 are near $\max_t Z$ and near 1. With the statistical errors $\sigma_S^2 = \sum w_i^2$ over the
-signal that is left and $\sigma_B$ alike,
+signal that is left and $\sigma_B$ alike, in which the weights of events of one origin add up before
+they are squared,
 
 $$ \sigma_Z = \frac{1}{Z} \sqrt{ \ln^2 (1 + S / B) \, \sigma_S^2
    + \left[ \ln (1 + S / B) - S / B \right]^2 \sigma_B^2 } . $$
@@ -135,6 +136,7 @@ def scan(
     signal: ArrayLike,
     weight: ArrayLike,
     *,
+    origin: ArrayLike | None = None,
     least: int = LEAST,
     steps: int = STEPS,
 ) -> ThresholdScan:
@@ -144,6 +146,8 @@ def scan(
         score: p of N simulated events, within [0, 1], shape (N,).
         signal: whether an event is of the signal, shape (N,).
         weight: w, shape (N,) [events expected].
+        origin: number of what an event comes from, shape (N,); events of one origin, which is
+            either signal or background, are not independent. By default all are.
         least: n, simulated events of signal and of background that a threshold must leave.
         steps: number of steps from 0 to 1.
 
@@ -160,16 +164,32 @@ def scan(
         if (bad := ~((values >= 0) & (values <= high) & np.isfinite(values))).any():
             raise ValueError(f"expected {name}; got {values[bad][0]}")
     t = np.linspace(0, 1, steps + 1)
-    (S, dS, n_s), (B, dB, n_b) = (_above(p[k], w[k], t) for k in (of_signal, ~of_signal))
+    h = np.arange(len(p)) if origin is None else np.asarray(origin)
+    kinds = (of_signal, ~of_signal)
+    (S, dS, n_s), (B, dB, n_b) = (_above(p[k], w[k], h[k], t) for k in kinds)
     enough = (n_s >= least) & (n_b >= least) & (B > 0)
     z = np.where(enough, asimov(S, np.where(enough, B, 1.0)), 0.0)
     return ThresholdScan(t, S, B, z, dS, dB, float(w[~of_signal].max(initial=0.0)))
 
 
-def _above(p: Floats, w: Floats, t: Floats) -> tuple[Floats, Floats, NDArray[Any]]:
+def _above(
+    p: Floats, w: Floats, origin: NDArray[Any], t: Floats
+) -> tuple[Floats, Floats, NDArray[Any]]:
     """Sum of weights, its error, and number of events with p of at least t, each of shape (T,)."""
-    order = np.argsort(p)
-    n = len(p) - np.searchsorted(p[order], t, side="left")
-    w = w[order][::-1]
-    total, squares = (np.concatenate([[0.0], np.cumsum(x)])[n] for x in (w, w**2))
-    return total, np.sqrt(squares), n
+    order = np.argsort(-p)
+    n = len(p) - np.searchsorted(p[order][::-1], t, side="left")
+    w = w[order]
+    squares = w * (w + 2 * _before(w, origin[order]))  # what an event adds to the squared sums
+    total, variance = (np.concatenate([[0.0], np.cumsum(x)])[n] for x in (w, squares))
+    return total, np.sqrt(np.maximum(variance, 0.0)), n
+
+
+def _before(w: Floats, origin: NDArray[Any]) -> Floats:
+    """Sum of the weights of earlier events of the same origin, shape (N,)."""
+    order = np.argsort(origin, kind="stable")
+    sums = np.cumsum(w[order]) - w[order]
+    first = np.concatenate([[True], np.diff(origin[order]) != 0]) if len(w) else np.zeros(0, bool)
+    starts = sums[first][np.cumsum(first) - 1]
+    before = np.empty_like(w)
+    before[order] = sums - starts
+    return before
