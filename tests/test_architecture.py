@@ -14,8 +14,8 @@ from fivesigma.benchmarks import BENCHMARKS
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
-    "digest", "kinematics", "events", "calorimeter", "tracker", "isolation", "detector", "jets",
-    "objects",
+    "digest", "kinematics", "vetoes", "events",
+    "calorimeter", "tracker", "isolation", "detector", "jets", "objects",
     "jet_shapes", "candidates", "quantities",
     "selection", "sample", "store", "yields", "readers", "constituents", "augmentations",
     "representations", "rows", "datasets", "mixtures", "contrast", "networks", "losses", "lovasz",
@@ -33,7 +33,7 @@ BUILD_ON_EACH_OTHER = ("networks", "strategies")
 FREE = ("rows", "networks", "losses", "argos", "evaluation", "statistics")
 ONLY = {"lovasz": {"losses"}, "schedule": {"argos"}}
 DOORS = {
-    "pythia8mc": {"events"},
+    "pythia8mc": {"events", "vetoes"},
     "pylhe": {"events"},
     "fastjet": {"jets"},
     "matplotlib": {"plots"},

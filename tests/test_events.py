@@ -20,9 +20,10 @@ import pythia8mc
 from fivesigma.benchmarks import BENCHMARKS
 from fivesigma.benchmarks.hidden_valley import HIDDEN_VALLEY, lhe, qcd, signal
 from fivesigma.detector import NoDetector, respond
-from fivesigma.events import Process, ShowerVeto, generate, generator_version
+from fivesigma.events import Process, generate, generator_version
 from fivesigma.jets import JetDefinition, cluster
 from fivesigma.selection import m_jj
+from fivesigma.vetoes import ShowerVeto
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 COLUMNS = ["px", "py", "pz", "mass", "vx", "vy", "vz", "pdgid", "charge"]

@@ -1,4 +1,4 @@
-"""Collisions from Pythia 8: `Process` in, `Events` out. This file is the only door to Pythia.
+"""Collisions from Pythia 8: `Process` in, `Events` out. Beside `vetoes`, the only door to Pythia.
 
 An event is a list of visible stable particles with their production vertices. A batch of events
 comes out of Pythia as one awkward array (`Pythia.nextBatch`), so no Python statement runs per
@@ -20,37 +20,15 @@ import numpy as np
 import pylhe
 import pythia8mc
 
-__all__ = ["Events", "Process", "ShowerVeto", "generate", "generator_version"]
+from .vetoes import Veto, hooks
+
+__all__ = ["Events", "Process", "beams", "generate", "generator_version"]
 
 BATCH = 250
 INVISIBLE = (12, 14, 16)
 PARTON_PT_MIN = 1.0
 FB_PER_MB = 1e12
 FB_PER_PB = 1e3
-
-
-@dataclass(frozen=True)
-class ShowerVeto:
-    """Loose cuts on the partons, before the costly soft part of the event is made.
-
-    The shower is stopped on its way down at `scale`, its partons are clustered (anti-kt), and the
-    event is dropped unless the two leading jets pass. A veto saves the time of multiparton
-    interactions and hadronisation for events that the selection would reject; it has to be so loose
-    that it drops none that the selection would keep.
-    """
-
-    scale: float
-    """Transverse momentum of the evolution at which the partons are looked at [GeV]."""
-    radius: float
-    """Jet radius R."""
-    pt_min: float
-    """Lowest transverse momentum of both leading jets [GeV]."""
-    eta_max: float
-    """Highest |rapidity| of both leading jets."""
-    mass_min: float
-    """Lowest invariant mass of the two leading jets [GeV]."""
-    mass_max: float
-    """Highest invariant mass of the two leading jets [GeV]."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +41,17 @@ class Process:
     """Lines for `Pythia.readString`, in order."""
     lhe: Path | None = None
     """Les Houches event file with the hard events (plain or gzipped); None if Pythia makes them."""
-    veto: ShowerVeto | None = None
+    veto: Veto | None = None
     """Cuts at parton level; the cross section is that of the events that pass it."""
     cross_section: str = "physical"
     """"physical", or "arbitrary" where couplings are not set and only shapes have a meaning."""
     partons: tuple[int, ...] | None = None
     """|PDG codes| of the partons that are kept beside the particles."""
+    unlike_decays: int | None = None
+    """|PDG code| of what is made in pairs, of which the two decay in different ways; the cross
+    section is that of all pairs."""
+    cross_section_fb: float | None = None
+    """Total cross section before any veto or limit on the phase space, from the source [fb]."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +94,8 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     """
     if n < 0:
         raise ValueError(f"expected a number of events >= 0; got {n}")
-    stated_error = None if process.lhe is None else _lhe_error(process.lhe)
-    pythia, _hook = _start(process, seed, skip)
+    lhe = None if process.lhe is None else _lhe_init(process.lhe)
+    pythia, _hooks = _start(process, seed, skip)
     batches, partons = [], []
     while n > 0:
         batch = pythia.nextBatch(min(n, BATCH))
@@ -127,19 +110,27 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     if not batches and n > 0:
         source = process.lhe or f"the phase space of process {process.name!r}"
         raise ValueError(f"expected events in {source}; got none")
-    info = pythia.infoPython()
+    value, error = _cross_section(pythia.infoPython(), lhe)
     return Events(
         particles=ak.concatenate(batches) if batches else _empty(),
         partons=ak.concatenate(partons) if partons else None,
-        cross_section_fb=info.sigmaGen() * FB_PER_MB,
-        cross_section_error_fb=info.sigmaErr() * FB_PER_MB
-        if stated_error is None
-        else stated_error,
+        cross_section_fb=value,
+        cross_section_error_fb=error,
         provenance={"generator": generator_version(), "process": process.name, "seed": seed},
     )
 
 
-def _start(process: Process, seed: int, skip: int) -> tuple[Any, Any]:
+def beams(path: Path) -> tuple[tuple[int, float], tuple[int, float]]:
+    """PDG codes and energies [GeV] of the two beams of a Les Houches event file.
+
+    Raises:
+        ValueError: An unreadable file.
+    """
+    said = _lhe_init(path).initInfo
+    return (said.beamA, said.energyA), (said.beamB, said.energyB)
+
+
+def _start(process: Process, seed: int, skip: int) -> tuple[Any, list[Any]]:
     if not 1 <= seed <= 900_000_000:
         raise ValueError(f"expected a seed from 1 to 900000000; got {seed}")
     pythia = pythia8mc.Pythia("", False)  # noqa: FBT003 (no banner)
@@ -150,18 +141,18 @@ def _start(process: Process, seed: int, skip: int) -> tuple[Any, Any]:
     for line in lines:
         if not pythia.readString(line):
             raise ValueError(f"expected a setting of {generator_version()}; got {line!r}")
-    hook = _veto_hook(process.veto) if process.veto else None
-    if hook is not None:
-        pythia.setUserHooksPtr(hook)
+    asked = hooks(process.veto, process.unlike_decays)
+    for hook in asked:
+        pythia.addUserHooksPtr(hook)
     if not pythia.init():
         raise ValueError(
             f"expected settings that Pythia can start from; got process {process.name!r}"
         )
-    return pythia, hook  # Pythia does not keep the hook alive
+    return pythia, asked  # Pythia does not keep the hooks alive
 
 
-def _lhe_error(path: Path) -> float:
-    """Statistical error of the cross section that an event file states [fb]."""
+def _lhe_init(path: Path) -> Any:
+    """What an event file says of itself."""
     if any(character.isspace() for character in str(path)):
         raise ValueError(f"expected a path without spaces, for Pythia; got {str(path)!r}")
     try:
@@ -171,36 +162,19 @@ def _lhe_error(path: Path) -> float:
         file.events.close()  # a generator that holds the file open
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"expected a Les Houches event file; got {path} ({error})") from error
-    variance: float = sum(process.error**2 for process in file.init.procInfo)
-    return float(FB_PER_PB * variance**0.5)
+    return file.init
 
 
-def _veto_hook(veto: ShowerVeto) -> Any:
-    class Hook(pythia8mc.UserHooks):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            # anti-kt, all final partons, with their masses
-            self.jets = pythia8mc.SlowJet(-1, veto.radius, 0.5 * veto.pt_min, 25.0, 1, 2)
-
-        def canVetoPT(self) -> bool:
-            return True
-
-        def scaleVetoPT(self) -> float:
-            return veto.scale
-
-        def doVetoPT(self, _position: int, event: Any) -> bool:
-            return not self.passes(event)
-
-        def passes(self, event: Any) -> bool:
-            jets = self.jets
-            if not jets.analyze(event) or jets.sizeJet() < 2:
-                return False
-            mass: float = (jets.p(0) + jets.p(1)).mCalc()
-            central = max(abs(jets.y(0)), abs(jets.y(1))) < veto.eta_max
-            hard = float(jets.pT(1)) > veto.pt_min
-            return hard and central and veto.mass_min < mass < veto.mass_max
-
-    return Hook()
+def _cross_section(info: Any, lhe: Any) -> tuple[float, float]:
+    """Cross section of the events that pass, and its error [fb]."""
+    value, error = info.sigmaGen() * FB_PER_MB, info.sigmaErr() * FB_PER_MB
+    if lhe is not None:
+        passed, tried = info.nAccepted(), max(info.nSelected(), 1)
+        stated = FB_PER_PB * sum(process.error**2 for process in lhe.procInfo) ** 0.5
+        whole = FB_PER_PB * sum(process.xSection for process in lhe.procInfo)
+        share = passed / tried
+        error = float(np.hypot(stated * share, whole * (share * (1 - share) / tried) ** 0.5))
+    return value, error
 
 
 def _visible(batch: ak.Array, particle_data: Any) -> ak.Array:

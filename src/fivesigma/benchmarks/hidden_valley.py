@@ -20,9 +20,10 @@ from pathlib import Path
 
 from .base import Benchmark, Cost
 from ..detector import CMS
-from ..events import Process, ShowerVeto
+from ..events import Process
 from ..jets import JetDefinition
 from ..selection import Cut, Selection
+from ..vetoes import ShowerVeto
 
 __all__ = ["HIDDEN_VALLEY", "lhe", "qcd", "signal"]
 
