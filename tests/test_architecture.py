@@ -26,7 +26,7 @@ TRUNK = (
     "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "projection", "observed",
     "loading", "arms", "sources", "tasks", "searches", "projections", "samples", "plan",
     "projection_plan", "studies", "searched", "results", "series", "projected", "plots", "tables",
-    "captions", "submission", "report", "progress", "cli",
+    "projection_tables", "captions", "submission", "report", "progress", "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
 BUILD_ON_EACH_OTHER = ("networks", "strategies")

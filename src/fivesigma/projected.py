@@ -15,7 +15,7 @@ import numpy as np
 
 from .projection import Projection
 from .results import heading, write
-from .series import spread
+from .series import spread, varying
 from .studies import Projected
 from .yields import Yields, correlation, weigh
 
@@ -162,25 +162,18 @@ def _training(record: Mapping[str, Any]) -> dict[str, Any]:
 def _reaches(made: Projected) -> dict[str, list[dict[str, Any]]]:
     """By method: the value of the scanned parameter up to which Z is 5, for values of others."""
     points = made.prepared.points
-    varying = {
-        name: len({str(p.get(name)) for p in points.values()})
-        for point in points.values()
-        for name, value in point.items()
-        if isinstance(value, int | float)
-    }
-    varying = {name: n for name, n in varying.items() if n > 1}
-    if not varying:
+    names = varying(points)
+    if not names:
         return {}
-    scanned = max(varying, key=lambda name: varying[name])
+    scanned, *others = names
     groups: dict[tuple[Any, ...], list[str]] = {}
     for name, point in sorted(points.items(), key=lambda item: float(item[1][scanned])):
-        groups.setdefault(tuple(point.get(k) for k in varying if k != scanned), []).append(name)
-    others = [name for name in varying if name != scanned]
+        groups.setdefault(tuple(point[k] for k in others), []).append(name)
     return {
         arm.name: [
             {"parameter": scanned, "fixed": dict(zip(others, fixed, strict=True))} | found
-            for fixed, names in groups.items()
-            if len(names) > 1 and (found := _reach(made, arm.name, names, scanned))
+            for fixed, group in groups.items()
+            if len(group) > 1 and (found := _reach(made, arm.name, group, scanned))
         ]
         for arm in made.projection.arms
     }

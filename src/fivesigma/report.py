@@ -10,14 +10,16 @@ import io
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from .captions import CAPTIONS
-from .plots import FIGURES, HUNT_FIGURES, SEARCH_FIGURES, Figure
+from .plots import FIGURES, HUNT_FIGURES, PROJECTION_FIGURES, SEARCH_FIGURES, Figure
+from .projection_tables import projection_tables
 from .series import Results, cuts, series
 from .submission import submission, workspaces
 from .tables import (
@@ -49,26 +51,46 @@ def write_report(folder: Path) -> Path:
         ValueError: There is no results.json, or it does not hold the results of a study.
     """
     results = load_results(folder)
-    searched = "search" in results
-    tables = search_tables(results) if searched else make_tables(results)
+    kind = _kind(results)
+    tables = kind.tables(results)
     for name, rows in tables.items():
         _save_table(folder / "tables" / name, rows)
     for name, text in submission(tables, results).items():
         _write(folder / "hepdata" / name, text.encode())
     for name, text in workspaces(results).items():
         _write(folder / "workspaces" / name, text.encode())
-    figures = SEARCH_FIGURES if searched else FIGURES
-    figures = figures | (HUNT_FIGURES if "hunt" in results else {})
     images = {
         name: _save_figure(name, figure(results), folder / "figures")
-        for name, figure in figures.items()
+        for name, figure in kind.figures.items()
     }
     config = json.dumps(results.get("config", {}), indent=2, ensure_ascii=False)
     shared = {"results": results, "tables": tables, "images": images, "config": config}
-    template = _environment().get_template(f"{'search' if searched else 'report'}.html.j2")
-    html = template.render(shared if searched else shared | _of_study(results))
+    html = _environment().get_template(kind.template).render(shared | kind.more(results))
     _write(folder / "report.html", html.encode())
     return folder / "report.html"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is in a report."""
+
+    template: str
+    """Name of the template."""
+    tables: Callable[[Results], dict[str, list[Row]]]
+    """The tables by name."""
+    figures: Mapping[str, Callable[[Results], Figure]]
+    """The figures by name."""
+    more: Callable[[Results], dict[str, Any]] = lambda _: {}
+    """What else the template asks for."""
+
+
+def _kind(results: Results) -> Kind:
+    if "projection" in results:
+        return Kind("projection.html.j2", projection_tables, PROJECTION_FIGURES)
+    if "search" in results:
+        hunting = HUNT_FIGURES if "hunt" in results else {}
+        return Kind("search.html.j2", search_tables, SEARCH_FIGURES | hunting)
+    return Kind("report.html.j2", make_tables, FIGURES, _of_study)
 
 
 def _of_study(results: Results) -> dict[str, Any]:
@@ -94,7 +116,7 @@ def load_results(folder: Path) -> Results:
     except ValueError as error:
         raise ValueError(f"expected JSON in {path}; got {error}") from error
     _require(results, STUDY_KEYS, str(path))
-    if "search" not in results:
+    if not {"search", "projection"} & results.keys():
         _require(results, ("points",), str(path))
     results.setdefault("points", [])
     if not isinstance(results["points"], list):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 __all__ = [
     *("COLOURS", "FEW", "GREYS", "MARKERS", "Point", "Results"),
-    *("Series", "Spread", "at_cut", "cuts", "number", "series", "spread"),
+    *("Series", "Spread", "at_cut", "cuts", "number", "series", "spread", "varying"),
 ]
 
 Results = Mapping[str, Any]
@@ -114,3 +114,18 @@ def series(results: Results) -> list[Series]:
         title = f"{name} (supervised)" if ceiling and "superv" not in name.lower() else name
         made.append(Series(title, tuple(points), ceiling, style))
     return made
+
+
+def varying(points: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Parameters that differ between points, all of them numbers; those of most values first."""
+    values = {
+        name: {point.get(name) for point in points.values()}
+        for point in points.values()
+        for name in point
+    }
+    several = {
+        name: len(found)
+        for name, found in values.items()
+        if len(found) > 1 and all(isinstance(x, int | float) for x in found)
+    }
+    return sorted(several, key=lambda name: -several[name])

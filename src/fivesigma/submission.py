@@ -18,7 +18,10 @@ __all__ = ["plotted", "submission", "workspaces"]
 AXES = (
     *("method", "signal", "sample", "process", "cut", "p_value", "data_set", "s_over_sqrt_b"),
     *("eps_b", "repeat", "restart", "seed", "epoch", "point", "low_gev", "high_gev"),
+    *("threshold", "feature", "other_feature", "parameter"),
 )
+
+ENDS = (("", "mean"), ("_std", "std"))
 
 
 def submission(tables: Mapping[str, Sequence[Row]], results: Results) -> dict[str, str]:
@@ -32,7 +35,8 @@ def plotted(results: Results) -> dict[str, list[Row]]:
     """Numbers that figures show and tables do not, as rows.
 
     `mass spectrum`; of each training `learning`, its losses, and `roc`; of a search `null sets`,
-    the p-values of each data set without a signal, and `power sets`, the significances with one.
+    the p-values of each data set without a signal, and `power sets`, the significances with one; of
+    a projection `thresholds`, what is above each, and `correlations` of the features.
     """
     rows: dict[str, list[Row]] = {"mass spectrum": _spectrum(results.get("m_jj") or {})}
     trainings = [
@@ -71,7 +75,40 @@ def plotted(results: Results) -> dict[str, list[Row]]:
         )
         for i, (z, z_calibrated) in enumerate(zip(*of_sets, strict=True))
     ]
-    return rows
+    return rows | _projected(results)
+
+
+def _projected(results: Results) -> dict[str, list[Row]]:
+    projected = results.get("projection") or {}
+    curves = [
+        ({"method": method, "signal": point}, found["curves"])
+        for method, by_point in projected.get("methods", {}).items()
+        for point, found in by_point.items()
+    ]
+    thresholds = [
+        head
+        | {"threshold": t}
+        | {f"{key}{end}": curve[key][kind][i] for key in ("n_s", "n_b", "z") for end, kind in ENDS}
+        for head, curve in curves
+        for i, t in enumerate(curve["threshold"])
+    ]
+    correlations = [
+        {"process": process, "feature": names[i], "other_feature": names[j], "correlation": row[j]}
+        for process, matrix in projected.get("correlations", {}).items()
+        for names in [projected["features"]]
+        for i, row in enumerate(matrix)
+        for j in range(i)
+    ]
+    learning = [
+        {"method": one["method"], "signal": one["point"], "repeat": one["repeat"]}
+        | {"epoch": 1 + i, "train_loss": losses[0], "validation_loss": losses[1]}
+        for one in results.get("trainings", ())
+        for i, losses in enumerate(
+            zip_longest(one.get("train_loss") or (), one.get("validation_loss") or ())
+        )
+    ]
+    found = {"thresholds": thresholds, "correlations": correlations, "learning": learning}
+    return {name: rows for name, rows in found.items() if rows}
 
 
 def workspaces(results: Results) -> dict[str, str]:

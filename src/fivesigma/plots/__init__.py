@@ -8,12 +8,19 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from .events import average_images, mass_spectrum
+from .projections import (
+    correlations,
+    losses_by_epoch,
+    scanned_significance,
+    significance_by_threshold,
+    yields_by_threshold,
+)
 from .search import fakes, hunt, null_p_values, power
 from .strengths import auc, significance
 from .trainings import accuracy, learning_curves, roc_curves
 from ..series import Results
 
-__all__ = ["FIGURES", "HUNT_FIGURES", "SEARCH_FIGURES", "Figure"]
+__all__ = ["FIGURES", "HUNT_FIGURES", "PROJECTION_FIGURES", "SEARCH_FIGURES", "Figure"]
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
     "significance": significance,
@@ -33,3 +40,11 @@ SEARCH_FIGURES: dict[str, Callable[[Results], Figure]] = {
 }
 
 HUNT_FIGURES: dict[str, Callable[[Results], Figure]] = {"hunt": hunt}
+
+PROJECTION_FIGURES: dict[str, Callable[[Results], Figure]] = {
+    "significance_by_threshold": significance_by_threshold,
+    "yields_by_threshold": yields_by_threshold,
+    "scanned_significance": scanned_significance,
+    "losses_by_epoch": losses_by_epoch,
+    "correlations": correlations,
+}
