@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from fivesigma.evaluation import accuracy, auc, roc, sic, thin, working_point
+from fivesigma.evaluation import accuracy, auc, roc, sic, thin, weighted_auc, working_point
 
 
 @pytest.fixture
@@ -182,6 +182,15 @@ def test_thin_keeps_the_curve(rng):
         )
     small = roc(scores[::10_000], truth[::10_000])
     assert auc(thin(small)).value == pytest.approx(auc(small).value)
+
+
+def test_a_weight_is_a_number_of_events(rng):
+    scores, truth = gaussians(1.0, 300, 500, rng=rng)
+    scores = scores.round(1)  # with ties
+    assert weighted_auc(scores, truth, np.ones(800)) == pytest.approx(auc(roc(scores, truth)).value)
+    w = rng.integers(0, 4, 800)
+    repeated = auc(roc(np.repeat(scores, w), np.repeat(truth, w))).value
+    assert weighted_auc(scores, truth, 0.3 * w) == pytest.approx(repeated)
 
 
 @pytest.mark.parametrize(

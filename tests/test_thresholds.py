@@ -128,3 +128,18 @@ BAD = {
 def test_bad_input(arguments, message):
     with pytest.raises(ValueError, match=message):
         scan(*arguments)
+
+
+def test_events_of_one_origin_add_up_before_they_are_squared():
+    """Against sums over the origins at each threshold."""
+    rng = np.random.default_rng(5)
+    n = 600
+    p, w, signal = rng.random(n), rng.exponential(size=n), np.arange(n) < 250
+    origin = rng.integers(0, 80, n) + 100 * signal
+    found = scan(p, signal, w, origin=origin, steps=20)
+    for mine, errors in ((signal, found.signal_error), (~signal, found.background_error)):
+        sums = [np.bincount(origin[mine & (p >= t)], w[mine & (p >= t)]) for t in found.threshold]
+        assert errors == pytest.approx([np.sqrt((one**2).sum()) for one in sums])
+    alone = scan(p, signal, w, steps=20)
+    assert (found.background_error[:-2] > alone.background_error[:-2]).all()
+    assert found.z == pytest.approx(alone.z)

@@ -33,7 +33,7 @@ from .tasks import learning, tell
 from .thresholds import ThresholdScan, scan
 from .yields import Slice, Yields, weigh
 
-__all__ = ["ProjectionTask", "training_weights"]
+__all__ = ["ProjectionTask", "measured", "of_the_whole", "training_weights"]
 
 Floats: TypeAlias = NDArray[np.float64]
 SHOWN = 200
@@ -97,7 +97,7 @@ class ProjectionTask:
         train, validation, test = events.split(shares, rng=rng)
         train = train.thinned(**self.train_share.model_dump(), rng=rng)
         seed = int(rng.integers(2**31))
-        fitted = self._learn(train, seed)
+        fitted = self.learn(train, seed)
         history = fitted.histories[0]
         return {
             "hash": self.hash,
@@ -105,11 +105,12 @@ class ProjectionTask:
             "n_train": _counts(train),
             "n_test": _counts(test),
             "collapsed": bool(history and history.collapsed),
-            **_measured(events, validation, test, fitted),
+            **measured(events, validation, test, fitted),
             **learning(history),
         }
 
-    def _learn(self, train: Yields, seed: int) -> Fitted:
+    def learn(self, train: Yields, seed: int) -> Fitted:
+        """Train on weighted events; as many as are expected where a significance is the loss."""
         strategy, settings = how(self.arm, train.x.shape[1:])
         assert isinstance(strategy, Direct | Boosted)
         learner = Learner(settings, (seed,), progress=tell(self.title))
@@ -118,7 +119,7 @@ class ProjectionTask:
         if not whole:
             weight = weight / weight.mean()
         elif isinstance(strategy.loss, Lovasz):
-            loss = _of_the_whole(strategy.loss, train, weight)
+            loss = of_the_whole(strategy.loss, train, weight)
             strategy = dataclasses.replace(strategy, loss=loss)
         data = Dataset(train.x, train.signal, train.signal, weight)
         return _fitted(strategy, self._start(train), data, learner)
@@ -132,7 +133,7 @@ def _fitted(strategy: Strategy, start: Start, data: Dataset, learner: Learner) -
     return strategy(start, [data], learner)
 
 
-def _of_the_whole(loss: Lovasz, train: Yields, weight: Floats) -> Lovasz:
+def of_the_whole(loss: Lovasz, train: Yields, weight: Floats) -> Lovasz:
     """The loss, by which each batch stands for all events, unless it says for how many."""
     n_s, n_b = (float(weight[k].sum()) for k in (train.signal, ~train.signal))
     return dataclasses.replace(
@@ -158,7 +159,7 @@ def training_weights(arm: ProjectionArm, train: Yields) -> Floats:
     return rule(k, AB_PER_FB * train.cross_section_fb, signal=signal) * train.weight / mean[k]
 
 
-def _measured(events: Yields, validation: Yields, test: Yields, fitted: Fitted) -> dict[str, Any]:
+def measured(events: Yields, validation: Yields, test: Yields, fitted: Fitted) -> dict[str, Any]:
     """What is behind the threshold that the validation events say, by the test events."""
     chosen, (here, score) = _scanned(validation, fitted)[0], _scanned(test, fitted)
     i = chosen.stable()

@@ -1,0 +1,241 @@
+"""Weighted events: expected numbers and their errors at known answers; splits by hard event."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import weighted
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fivesigma.events import Process
+from fivesigma.samples import recipe
+from fivesigma.store import open_sample
+from fivesigma.yields import (
+    Slice,
+    Yields,
+    correlation,
+    cross_section,
+    expected,
+    numbers,
+    weigh,
+)
+
+WANTED = weighted.projection()
+
+
+def sample(store, request):
+    made_by = recipe(weighted.BENCHMARK, request, seed=WANTED.seed)
+    return open_sample(made_by, request.events, folder=store)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    weighted.write(WANTED, folder)
+    return folder
+
+
+def slices(store, features=weighted.FEATURES):
+    names = ("signal", "many", "many", "few")
+    made = []
+    for name, request in zip(names, weighted.requests(WANTED), strict=True):
+        found = sample(store, request)
+        sigma = found.cross_section_fb
+        made.append(Slice(name, numbers(found, features), *sigma, found.n_generated))
+    return made
+
+
+def drawn(sizes, *, showers=1, seed=0):
+    """Events of processes of some sizes, each hard event showered several times."""
+    rng = np.random.default_rng(seed)
+    process = np.repeat(np.arange(len(sizes)), sizes)
+    n = len(process)
+    starts = np.cumsum([0, *sizes])[:-1]
+    place = np.arange(n) - starts[process]
+    origin = 10_000 * process + place // showers
+    order = rng.permutation(n)
+    return Yields(
+        x=np.arange(n, dtype=np.float32)[order, None],
+        process=process[order],
+        weight=(1.0 + process)[order],
+        origin=origin[order],
+        names=tuple("abcdef"[: len(sizes)]),
+        cross_section_fb=np.ones(len(sizes)),
+        cross_section_error_fb=np.zeros(len(sizes)),
+    )
+
+
+# Cross sections and arrays
+
+
+def test_a_cross_section_needs_a_meaning(store):
+    one = sample(store, WANTED.signal)
+    assert cross_section(one, weighted.signal()) == pytest.approx((2.0, 0.01 * 2.0 / 6**0.5))
+    with pytest.raises(ValueError, match="expected a physical cross section of x; got an arbitr"):
+        cross_section(one, Process("x", (), cross_section="arbitrary"))
+    none = replace(one, records=tuple(r | {"cross_section_fb": 0.0} for r in one.records))
+    with pytest.raises(ValueError, match="cross section of x above 0 fb; got 0"):
+        cross_section(none, Process("x", ()))
+
+
+def test_numbers_are_written_once(store):
+    one = sample(store, WANTED.signal)
+    folder = numbers(one, weighted.FEATURES)
+    x, origin = np.load(folder / "x.npy"), np.load(folder / "origin.npy")
+    assert x.shape == (3000, 2)
+    assert x.dtype == np.float32
+    assert (origin == np.arange(3000)).all()
+    written = (folder / "x.npy").stat().st_mtime_ns
+    assert numbers(one, weighted.FEATURES) == folder
+    assert (folder / "x.npy").stat().st_mtime_ns == written
+    other = numbers(one, weighted.FEATURES[:1])
+    assert other != folder
+    assert np.load(other / "x.npy") == pytest.approx(x[:, :1])
+
+
+def test_repeated_showers_have_the_number_of_their_hard_event(tmp_path):
+    weighted.write(WANTED, tmp_path, showers=2)
+    origin = np.load(numbers(sample(tmp_path, WANTED.signal), ["h_t"]) / "origin.npy")
+    assert (np.unique(origin, return_counts=True)[1] == 2).all()
+
+
+def spoilt(_process, columns):
+    columns["pt(l)"][3:5] = np.nan
+    return columns
+
+
+def nothing(_process, columns):
+    return {name: column[:0] for name, column in columns.items()}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoilt, r"expected finite pt\(l\); got 12 of 3000 events that are not"),
+        (nothing, "expected events that pass the selection; got none"),
+    ],
+)
+def test_events_that_nothing_can_be_learnt_from(spoil, message, tmp_path):
+    weighted.write(WANTED, tmp_path, spoil=spoil)
+    one = sample(tmp_path, WANTED.signal)
+    with pytest.raises(ValueError, match=message):
+        numbers(one, weighted.FEATURES)
+    assert not list(one.folder.glob("numbers-*"))
+
+
+# Expected events
+
+
+def test_weights_are_events_at_the_luminosity(store):
+    """Of a process in two slices of different size, N = sum of sigma L efficiency."""
+    events = weigh(slices(store), luminosity_fb=3000.0)
+    assert events.names == ("signal", "many", "few")
+    value, error = events.expected()
+    whole = np.array([weighted.SIGMA[name] for name in events.names])
+    assert value == pytest.approx(3000 * whole * weighted.EFFICIENCY)
+    n = [3000, 3000, 6000, 3000]
+    left, right = (3000 * 75 / k**0.5 for k in n[1:3])
+    assert error == pytest.approx(
+        [3000 / 3000**0.5, np.hypot(left, right), 30_000 / 3000**0.5], rel=1e-9
+    )
+    assert events.cross_section_fb == pytest.approx(whole * weighted.EFFICIENCY)
+    measured = np.array([2 / 6**0.5, np.hypot(150 / 6**0.5, 150 / 12**0.5), 20 / 6**0.5])
+    both = np.hypot(error / 3000, 0.01 * weighted.EFFICIENCY * measured)
+    assert events.cross_section_error_fb == pytest.approx(both)
+    assert len(np.unique(events.origin)) == len(events)
+
+
+def test_a_slice_does_not_weigh_by_its_size(store):
+    events = weigh(slices(store), luminosity_fb=1.0)
+    many = events.process == 1
+    right = many & (events.x[:, 1] > 0)
+    assert right.sum() == 2 * (many & ~right).sum()
+    assert events.weight[right].sum() == pytest.approx(events.weight[many].sum() / 2)
+
+
+def test_showers_of_one_hard_event_are_not_independent():
+    alone, twice = drawn([400, 100]), drawn([400, 100], showers=2)
+    assert twice.expected()[0] == pytest.approx(alone.expected()[0])
+    assert twice.expected()[1] == pytest.approx(2**0.5 * alone.expected()[1])
+
+
+def test_the_error_is_the_spread_of_what_is_expected():
+    """Of 2000 repetitions, each hard event showered a random number of times."""
+    rng = np.random.default_rng(1)
+    sums, errors = [], []
+    for _ in range(2000):
+        hard = np.repeat(np.arange(200), rng.integers(0, 5, 200))
+        value, error = expected(np.zeros_like(hard), np.ones(len(hard)), hard, n_processes=1)
+        sums.append(value[0])
+        errors.append(error[0])
+    # The number of hard events is fixed here, that of the sum of squares is not taken off.
+    spread = np.hypot(np.std(sums), np.mean(sums) / 200**0.5)
+    assert np.mean(errors) == pytest.approx(spread, rel=0.05)
+
+
+# Splits
+
+
+@given(
+    sizes=st.lists(st.integers(100, 150), min_size=2, max_size=4),
+    showers=st.integers(1, 4),
+    shares=st.lists(st.floats(0.5, 3), min_size=2, max_size=4),
+    seed=st.integers(0, 2**31),
+)
+def test_no_hard_event_is_on_two_sides(sizes, showers, shares, seed):
+    events = drawn(sizes, showers=showers, seed=seed)
+    parts = events.split(shares, rng=np.random.default_rng(seed))
+    hard = [set(part.origin.tolist()) for part in parts]
+    assert sum(map(len, hard)) == len(set.union(*hard)) == len(np.unique(events.origin))
+    assert sorted(np.concatenate([part.x[:, 0] for part in parts])) == sorted(events.x[:, 0])
+    for part in parts:
+        assert (np.bincount(part.process, minlength=len(sizes)) > 0).all()
+
+
+def test_each_part_stands_for_the_full_luminosity():
+    events = drawn([300, 90])
+    parts = events.split((1, 1, 1), rng=np.random.default_rng(0))
+    for part in parts:
+        assert len(part) == 130
+        assert part.expected()[0] == pytest.approx(events.expected()[0])
+        assert part.expected()[1] == pytest.approx(3**0.5 * events.expected()[1])
+    uneven = events.split((4, 1), rng=np.random.default_rng(0))
+    assert [len(part) for part in uneven] == [312, 78]
+
+
+def test_a_part_needs_events_of_each_process():
+    with pytest.raises(ValueError, match="expected events of b in each part; got 2 in all"):
+        drawn([30, 2]).split((1, 1, 1), rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="expected events of b in each part; got 1 in all"):
+        drawn([30, 8], showers=8).split((1, 1, 1), rng=np.random.default_rng(0))
+
+
+def test_a_share_of_the_events_to_train_on():
+    events = drawn([400, 200, 100], showers=2)
+    some = events.thinned(signal=1.0, background=0.1, rng=np.random.default_rng(0))
+    assert np.bincount(some.process).tolist() == [400, 20, 10]
+    assert some.expected()[0] == pytest.approx(events.expected()[0])
+    assert (np.unique(some.origin, return_counts=True)[1] == 2).all()
+    with pytest.raises(ValueError, match="expected events of b to train on; got 0 of 20"):
+        drawn([400, 20]).thinned(signal=1.0, background=0.01, rng=np.random.default_rng(0))
+
+
+# Correlations
+
+
+def test_correlations():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(45_000, 3)).astype(np.float32)
+    x[:, 1] = 1000 + 5 * (0.6 * x[:, 0] + 0.8 * x[:, 1])
+    w = rng.exponential(size=len(x))
+    found = correlation(x, w)
+    covariance = np.cov(x.astype(float).T, aweights=w)
+    sigma = np.sqrt(np.diag(covariance))
+    assert found == pytest.approx(covariance / np.outer(sigma, sigma), abs=1e-4)
+    assert found[0, 1] == pytest.approx(0.6, abs=0.02)
+
+
+def test_what_never_changes_is_correlated_with_nothing():
+    x = np.array([[1, 1], [2, 1], [4, 1]], np.float32)
+    assert (correlation(x, np.ones(3)) == np.eye(2)).all()
