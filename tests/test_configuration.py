@@ -10,7 +10,11 @@ from fivesigma.arms import build
 from fivesigma.loading import load, parse
 
 ROOT = Path(__file__).parents[1]
-FILES = {path.stem: path for path in sorted((ROOT / "studies").glob("*.yaml"))}
+FILES = {
+    path.stem: path
+    for path in sorted((ROOT / "studies").glob("*.yaml"))
+    if "\nbackgrounds:" not in path.read_text()  # those of projections
+}
 FILES["demo"] = ROOT / "src" / "fivesigma" / "templates" / "demo.yaml"
 IMAGES = {"kind": "images", "pixels": 10}
 CONTENT = {
