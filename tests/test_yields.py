@@ -149,7 +149,7 @@ def test_weights_are_events_at_the_luminosity(store):
 def test_a_slice_does_not_weigh_by_its_size(store):
     events = weigh(slices(store), luminosity_fb=1.0)
     many = events.process == 1
-    right = many & (events.x[:, 1] > 0)
+    right = many & (events.x[:][:, 1] > 0)
     assert right.sum() == 2 * (many & ~right).sum()
     assert events.weight[right].sum() == pytest.approx(events.weight[many].sum() / 2)
 

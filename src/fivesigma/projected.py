@@ -138,9 +138,10 @@ def _processes(made: Projected) -> dict[str, dict[str, dict[str, float]]]:
 
 def _correlations(events: Yields) -> dict[str, list[list[float]]]:
     kinds = {"signal": events.signal, "background": ~events.signal}
+    parts = {name: events.subset(mine) for name, mine in kinds.items()}
     return {
-        name: correlation(events.x[mine], events.weight[mine]).round(DECIMALS).tolist()
-        for name, mine in kinds.items()
+        name: correlation(part.x, part.weight).round(DECIMALS).tolist()
+        for name, part in parts.items()
     }
 
 

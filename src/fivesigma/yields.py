@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from .digest import digest
 from .events import Process
+from .rows import Blocks, Rows
 from .sample import Sample
 
 __all__ = ["Slice", "Yields", "correlation", "cross_section", "expected", "numbers", "weigh"]
@@ -120,8 +121,8 @@ def _write(path: Path, array: NDArray[Any]) -> None:
 class Yields:
     """Events of K processes, the signal first."""
 
-    x: NDArray[np.float32]
-    """Features, shape (N, F), in their units."""
+    x: NDArray[np.float32] | Rows
+    """Features, shape (N, F), in their units; rows are read when they are indexed."""
     process: Integers
     """Number of the process, 0 for the signal, shape (N,)."""
     weight: Floats
@@ -145,8 +146,9 @@ class Yields:
 
     def subset(self, chosen: NDArray[Any]) -> Yields:
         """The events that an index or mask picks, with their weights as they are."""
-        fields = ("x", "process", "weight", "origin")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in fields})
+        fields = ("process", "weight", "origin")
+        x = self.x.select(chosen) if isinstance(self.x, Rows) else self.x[chosen]
+        return replace(self, x=x, **{name: getattr(self, name)[chosen] for name in fields})
 
     def split(self, shares: Sequence[float], *, rng: np.random.Generator) -> tuple[Yields, ...]:
         """Parts of the hard events of each process, in proportion to the shares.
@@ -222,7 +224,7 @@ def weigh(slices: Sequence[Slice], *, luminosity_fb: float) -> Yields:
     scale = relative * w * sizes  # error of a slice, since its cross section is measured, too
     measured = np.bincount([names.index(one.name) for one in slices], scale**2, len(names))
     return Yields(
-        x=np.concatenate(x),
+        x=Rows(Blocks(tuple(x)), np.arange(len(number))),
         process=number,
         weight=luminosity_fb * per_event,
         origin=origin,
@@ -232,7 +234,7 @@ def weigh(slices: Sequence[Slice], *, luminosity_fb: float) -> Yields:
     )
 
 
-def correlation(x: NDArray[np.float32], weight: Floats) -> Floats:
+def correlation(x: NDArray[np.float32] | Rows, weight: Floats) -> Floats:
     """Pearson's correlations of the F features of weighted events, shape (F, F).
 
     A feature that is the same in all events has none with others.
