@@ -45,11 +45,17 @@ def cross_section(sample: Sample, process: Process) -> tuple[float, float]:
     """Cross section of a sample before the selection, and its statistical error [fb].
 
     Raises:
-        ValueError: if it has no physical meaning, or is not positive.
+        ValueError: if it has no physical meaning, is not positive, or is to be scaled to that of a
+            source, which needs the total cross section of the generator, too.
     """
     value, error = sample.cross_section_fb
     if process.cross_section != "physical":
         raise ValueError(f"expected a physical cross section of {process.name}; got an arbitrary")
+    if process.cross_section_fb is not None:
+        raise ValueError(
+            f"expected the total cross section of {process.name} of the generator, to scale it to "
+            f"{process.cross_section_fb:g} fb; got none"
+        )
     if not value > 0:
         raise ValueError(f"expected a cross section of {process.name} above 0 fb; got {value:g}")
     return value, error
