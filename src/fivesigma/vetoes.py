@@ -166,8 +166,7 @@ class _LeptonHook(pythia8mc.UserHooks):  # type: ignore[misc]
         return True
 
     def doVetoProcessLevel(self, process: Any) -> bool:
-        last = range(process.size() - 1, FIRST - 1, -1)
-        if not any(_is_hard_lepton(process[i], self.veto.hard_lepton_pt_min) for i in last):
+        if not _has_lepton(process, self.veto.hard_lepton_pt_min):
             return True
         self.decays = _decays(process)
         return False
@@ -230,8 +229,13 @@ class _Decay(NamedTuple):
     """What it decays to in the end."""
 
 
-def _is_hard_lepton(particle: Any, pt_min: float) -> bool:
-    return particle.idAbs() in LEPTONS and particle.isFinal() and particle.pT() > pt_min
+def _has_lepton(process: Any, pt_min: float) -> bool:
+    """Asked of every event that is tried: from the end of the record, where leptons are."""
+    for i in range(process.size() - 1, FIRST - 1, -1):
+        particle = process[i]
+        if particle.idAbs() in LEPTONS and particle.pT() > pt_min:
+            return True
+    return False
 
 
 def _decays(process: Any) -> dict[int, _Decay]:

@@ -10,7 +10,9 @@ from ..jets import JetDefinition
 from ..objects import ObjectDefinition
 from ..selection import Selection
 
-__all__ = ["Benchmark", "Cost"]
+__all__ = ["Benchmark", "Cost", "check", "is_number", "underlying"]
+
+SWITCH = {"on", "off"}
 
 
 @dataclass(frozen=True)
@@ -79,3 +81,21 @@ class Benchmark:
     def n_background(self) -> int:
         """Background events in the signal region at the luminosity."""
         return round(self.luminosity_fb * self.background_cross_section_fb)
+
+
+def is_number(x: object) -> bool:
+    """Whether a parameter is a number; True and False are none."""
+    return isinstance(x, int | float) and not isinstance(x, bool)
+
+
+def check(condition: bool, expected: str, got: object) -> None:  # noqa: FBT001
+    """Raise a ValueError that says what was expected and what came, unless the condition holds."""
+    if not condition:
+        raise ValueError(f"expected {expected}; got {got!r}")
+
+
+def underlying(multiparton: str) -> tuple[str, ...]:
+    """Settings of Pythia for multiparton interactions, "on" or "off"."""
+    known = isinstance(multiparton, str) and multiparton in SWITCH
+    check(known, f"multiparton in {sorted(SWITCH)}", multiparton)
+    return (f"PartonLevel:MPI = {multiparton}",)

@@ -18,7 +18,7 @@ https://arxiv.org/abs/2312.06152
 
 from pathlib import Path
 
-from .base import Benchmark, Cost
+from .base import Benchmark, Cost, check, is_number, underlying
 from ..detector import CMS
 from ..events import Process
 from ..jets import JetDefinition
@@ -32,7 +32,6 @@ PION_MASS_RATIO = {"ID": 1.0, "DD": 1.8}
 SCALES = (1, 5, 10, 20, 30, 40, 50)
 SQRT_S = 13000.0
 BEAMS = ("Beams:idA = 2212", "Beams:idB = 2212", f"Beams:eCM = {SQRT_S:.0f}")
-SWITCH = {"on", "off"}
 
 PIONS = (111, 211, 311, 221, 321, 331)
 RHOS = (113, 213, 313, 223, 323, 333)
@@ -74,13 +73,13 @@ def signal(*, lambda_d: float = 10.0, decay: str = "ID", multiparton: str = "on"
     Raises:
         ValueError: A scale that is not positive, or a value that is not known.
     """
-    _check(
+    check(
         isinstance(decay, str) and decay in PION_MASS_RATIO,
         f"decay in {sorted(PION_MASS_RATIO)}",
         decay,
     )
-    _check(
-        _is_number(lambda_d) and 0 < lambda_d <= 500,
+    check(
+        is_number(lambda_d) and 0 < lambda_d <= 500,
         "0 < lambda_d <= 500 GeV",
         lambda_d,
     )
@@ -90,7 +89,7 @@ def signal(*, lambda_d: float = 10.0, decay: str = "ID", multiparton: str = "on"
         name=f"hidden valley {decay}{lambda_d:g}",
         settings=(
             *BEAMS,
-            *_underlying(multiparton),
+            *underlying(multiparton),
             "HiddenValley:ffbar2Zv = on",
             "PhaseSpace:pTHatMin = 700",
             *_z_prime(),
@@ -118,16 +117,16 @@ def qcd(*, mass_min: float = 3000.0, veto: str = "none", multiparton: str = "on"
     Raises:
         ValueError: A mass that is not positive, or a value that is not known.
     """
-    _check(isinstance(veto, str) and veto in VETOES, f"veto in {sorted(VETOES)}", veto)
-    _check(
-        _is_number(mass_min) and 0 <= mass_min < SQRT_S,
+    check(isinstance(veto, str) and veto in VETOES, f"veto in {sorted(VETOES)}", veto)
+    check(
+        is_number(mass_min) and 0 <= mass_min < SQRT_S,
         f"0 <= mass_min < {SQRT_S:.0f} GeV",
         mass_min,
     )
     phase_space = ("PhaseSpace:pTHatMin = 700", f"PhaseSpace:mHatMin = {mass_min}")
     return Process(
         name="QCD dijets",
-        settings=(*BEAMS, *_underlying(multiparton), "HardQCD:all = on", *phase_space),
+        settings=(*BEAMS, *underlying(multiparton), "HardQCD:all = on", *phase_space),
         veto=VETOES[veto],
     )
 
@@ -143,26 +142,8 @@ def lhe(*, file: str = "", multiparton: str = "on") -> Process:
         ValueError: No such file.
     """
     path = Path(str(file)).expanduser()
-    _check(path.is_file(), "file = a Les Houches event file", file)
-    return Process(name=f"LHE {path.name}", settings=_underlying(multiparton), lhe=path.resolve())
-
-
-def _is_number(x: object) -> bool:
-    return isinstance(x, int | float) and not isinstance(x, bool)
-
-
-def _check(condition: bool, expected: str, got: object) -> None:  # noqa: FBT001
-    if not condition:
-        raise ValueError(f"expected {expected}; got {got!r}")
-
-
-def _underlying(multiparton: str) -> tuple[str, ...]:
-    _check(
-        isinstance(multiparton, str) and multiparton in SWITCH,
-        "multiparton in ['off', 'on']",
-        multiparton,
-    )
-    return (f"PartonLevel:MPI = {multiparton}",)
+    check(path.is_file(), "file = a Les Houches event file", file)
+    return Process(name=f"LHE {path.name}", settings=underlying(multiparton), lhe=path.resolve())
 
 
 def _z_prime() -> tuple[str, ...]:
