@@ -74,8 +74,7 @@ def test_a_cross_section_needs_a_meaning(store):
     assert cross_section(one, weighted.signal()) == pytest.approx((2.0, 0.01 * 2.0 / 6**0.5))
     with pytest.raises(ValueError, match="expected a physical cross section of x; got an arbitr"):
         cross_section(one, Process("x", (), cross_section="arbitrary"))
-    with pytest.raises(ValueError, match=r"the total cross section of x .* 5 fb; got none"):
-        cross_section(one, Process("x", (), cross_section_fb=5.0))
+    assert cross_section(one, Process("x", (), k_factor=1.5))[0] == pytest.approx(3.0)
     none = replace(one, records=tuple(r | {"cross_section_fb": 0.0} for r in one.records))
     with pytest.raises(ValueError, match="cross section of x above 0 fb; got 0"):
         cross_section(none, Process("x", ()))

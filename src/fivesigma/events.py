@@ -50,8 +50,9 @@ class Process:
     unlike_decays: int | None = None
     """|PDG code| of what is made in pairs, of which the two decay in different ways; the cross
     section is that of all pairs."""
-    cross_section_fb: float | None = None
-    """Total cross section before any veto or limit on the phase space, from the source [fb]."""
+    k_factor: float | None = None
+    """Cross section of the source over that of the generator, both without vetoes and limits on the
+    phase space; None for the generator's own."""
 
 
 @dataclass(frozen=True)

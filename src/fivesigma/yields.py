@@ -44,21 +44,18 @@ ORIGIN = "hard_event"
 def cross_section(sample: Sample, process: Process) -> tuple[float, float]:
     """Cross section of a sample before the selection, and its statistical error [fb].
 
+    That of the generator, with its vetoes, times the K factor of the process.
+
     Raises:
-        ValueError: if it has no physical meaning, is not positive, or is to be scaled to that of a
-            source, which needs the total cross section of the generator, too.
+        ValueError: if it has no physical meaning, or is not positive.
     """
     value, error = sample.cross_section_fb
     if process.cross_section != "physical":
         raise ValueError(f"expected a physical cross section of {process.name}; got an arbitrary")
-    if process.cross_section_fb is not None:
-        raise ValueError(
-            f"expected the total cross section of {process.name} of the generator, to scale it to "
-            f"{process.cross_section_fb:g} fb; got none"
-        )
     if not value > 0:
         raise ValueError(f"expected a cross section of {process.name} above 0 fb; got {value:g}")
-    return value, error
+    k = 1.0 if process.k_factor is None else process.k_factor
+    return k * value, k * error
 
 
 @dataclass(frozen=True)

@@ -1,279 +1,55 @@
-r"""Pairs of vectorlike quarks $B$ with one lepton, against the Standard Model, 14 TeV: processes.
+"""Pairs of vectorlike quarks B, with B to b Phi and B to t W, in events with one lepton at 14 TeV.
 
-$$
-pp \to B \bar B, \qquad B \to b\,\Phi,\ \Phi \to gg, \qquad \bar B \to \bar t\, W^+
-\quad\text{or charge conjugate.}
-$$
-
-$B$ is Pythia's $b'$ (code 7): QCD makes pairs of it whatever its chirality. $\Phi$ is a colour
-singlet without spin, of a code that Pythia has no particle for; PDG leaves 41 to 80 to particles of
-their own kind. Both are narrow, 1/1000 of their mass, and within 15 widths of it. Each event has
-one decay of either kind: the two are drawn independently, 1 : 1, and drawn again while they are the
-same, so that $B$ and $\bar B$ are treated alike and the cross section remains that of all pairs.
-With branching ratios $\beta_{b\Phi}$ and $\beta_{tW}$ it is to be multiplied by
-$2\,\beta_{b\Phi}\,\beta_{tW}$.
-
-Backgrounds have all decays of tops, W, Z and H. A sample is normalised to
-
-$$
-\sigma_\text{sample} = \sigma_\text{source}\, \frac{\sigma_\text{Pythia}(\text{limits on }
-\hat p_T, \text{veto})}{\sigma_\text{Pythia}(\text{no limits, no veto})} ,
-$$
-
-whose denominator is in `BACKGROUNDS`. Slices in $\hat p_T$ of one process add up to the process.
+The detector is that of the CMS card with the isolation cone of leptons at 0.2; b tags are those of
+the medium working point of DeepCSV; fat jets, R = 1.2, are not cleaned of photons. The cuts C1 to
+C6 leave events with one lepton, three jets of which one has a b tag, and a fat jet that may be a
+Phi.
 
 References:
-    Revisiting Deep Learning for Particle Physics (thesis; Table 5.1 and section 5.2)
-
-    Machine learning-enhanced search for a vectorlike singlet B quark decaying to a singlet scalar
-    or pseudoscalar (Bardhan et al., 2022) https://arxiv.org/abs/2212.02442
+    Revisiting Deep Learning for Particle Physics (Bardhan, 2023), thesis, IIIT Hyderabad,
+    section 5.2 and Table 6.1
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-from .base import check, is_number, underlying
-from ..events import Process, beams
-from ..vetoes import LeptonVeto
+from .base import Benchmark
+from .heavy_quark_processes import PROCESSES, SQRT_S
+from ..detector import CMS
+from ..isolation import CMS_ISOLATION
+from ..objects import ObjectDefinition
+from ..quantities import FEATURES
+from ..selection import Cut, Selection
 
-__all__ = ["BACKGROUNDS", "PROCESSES", "Background", "signal"]
+__all__ = ["HEAVY_QUARK"]
 
-INFINITY, NAN = float("inf"), float("nan")
-SQRT_S = 14000.0
-PROTON = 2212
-BEAMS = (f"Beams:idA = {PROTON}", f"Beams:idB = {PROTON}", f"Beams:eCM = {SQRT_S:.0f}")
-FLAVOURS = (4, 5)
+INFINITY = float("inf")
+SCAN = [(b, phi) for b in (1000, 1200, 1400, 1500, 1600, 1800, 2000) for phi in (400, 700)]
 
-B_PRIME, PHI = 7, 62
-BOTTOM, TOP, W = 5, 6, 24
-MASS = {BOTTOM: 4.8, TOP: 173.0, W: 80.385}  # Pythia's [GeV]
-RELATIVE_WIDTH = 1e-3
-ON_SHELL_WIDTHS = 15.0
-PHI_MASS_MIN = 20.0  # what is lighter than that is no resonance to Pythia
-BOSON_PT_MIN = 20.0  # the cross section of a boson and a parton diverges at low pTHat
-
-VETOES: dict[str, LeptonVeto | None] = {
-    "none": None,
-    "lepton": LeptonVeto(
-        scale=5.0,
-        hard_lepton_pt_min=50.0,
-        early_h_t_min=420.0,
-        lepton_pt_min=90.0,
-        lepton_eta_max=2.6,
-        h_t_min=780.0,
-        fat_pt_min=430.0,
-        fat_mass_min=180.0,
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Background:
-    """A process of Table 5.1 of the source, with all decays of what it makes."""
-
-    title: str
-    """What it is."""
-    source_fb: float
-    """Total cross section of the source, at higher order [fb]."""
-    leading_order_fb: float
-    """Total cross section of the settings without limits or a veto, by Pythia 8.317; of events by
-    MadGraph 3.5 where Pythia has no such process, NaN if unknown [fb]."""
-    error_fb: float
-    """Its statistical error [fb]."""
-    settings: tuple[str, ...] = ()
-    """Settings of all of it; none where the events have to come from a file."""
-    with_parton: tuple[str, ...] = ()
-    """Settings of the part that recoils against a parton, for slices in pTHat, where the process
-    itself makes a single particle and has no pTHat."""
-
-
-BACKGROUNDS = {
-    "top_pairs": Background(
-        "pairs of top quarks", 988_570, 602_800, 560, ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
-    ),
-    "w_jets": Background(
-        "W + jets", 1.95e8, 1.5308e8, 1.7e5,
-        ("WeakSingleBoson:ffbar2W = on",),
-        ("WeakBosonAndParton:qqbar2Wg = on", "WeakBosonAndParton:qg2Wq = on"),
-    ),
-    "z_jets": Background(
-        "Z + jets, without photons", 6.33e7, 4.6819e7, 5.1e4,
-        ("WeakSingleBoson:ffbar2gmZ = on", "WeakZ0:gmZmode = 2"),
-        ("WeakBosonAndParton:qqbar2gmZg = on", "WeakBosonAndParton:qg2gmZq = on",
-         "WeakZ0:gmZmode = 2"),
-    ),
-    # "tb" and "t + jets" in the table, but its numbers are those of the channels
-    "single_top_t": Background(
-        "a top by exchange of a W, from a b in the proton", 248_000, 168_510, 250,
-        ("Top:qq2tq(t:W) = on",),
-    ),
-    "single_top_s": Background(
-        "a top and a b from a virtual W", 12_350, 7_954, 11, ("Top:ffbar2tqbar(s:W) = on",)
-    ),
-    "ww": Background("two W", 124_310, 70_690, 83, ("WeakDoubleBoson:ffbar2WW = on",)),
-    "wz": Background("a W and a Z", 51_820, 25_798, 30, ("WeakDoubleBoson:ffbar2ZW = on",)),
-    "tth": Background(
-        "pairs of top quarks with a Higgs boson", 610, 421.0, 0.7,
-        ("HiggsSM:gg2Httbar = on", "HiggsSM:qqbar2Httbar = on"),
-    ),
-    "ttw": Background("pairs of top quarks with a W", 650, 399.706, 1.326),
-    "ttw_plus": Background("pairs of top quarks with a W+", 433.6, 266.620, 1.186),
-    "ttw_minus": Background("pairs of top quarks with a W-", 216.4, 133.086, 0.590),
-    "ttz": Background("pairs of top quarks with a Z", 1_050, NAN, NAN),
-    "tw": Background("a top with a W", 83_100, NAN, NAN),
-}  # fmt: skip
-SLICED = ("top_pairs", "w_jets", "z_jets", "single_top_t", "single_top_s", "ww", "wz")
-FROM_FILE = tuple(name for name, background in BACKGROUNDS.items() if not background.settings)
-
-
-def signal(
-    *,
-    mass_b: float = 1500.0,
-    mass_phi: float = 400.0,
-    veto: str = "lepton",
-    multiparton: str = "on",
-) -> Process:
-    """Pairs of B quarks, one to b Phi with Phi to two gluons, the other to t W.
-
-    Args:
-        mass_b: Mass of B [GeV].
-        mass_phi: Mass of Phi [GeV].
-        veto: "lepton": drop events before hadronisation that cannot pass the cuts on lepton, jets
-        and fat jet; or "none".
-        multiparton: Multiparton interactions, "on" or "off".
-
-    Raises:
-        ValueError: Masses below the threshold of a decay, or a value that is not known.
-    """
-    mass_b, mass_phi = _number("mass_b", mass_b), _number("mass_phi", mass_phi)
-    check(
-        PHI_MASS_MIN <= mass_phi < mass_b - MASS[BOTTOM],
-        f"{PHI_MASS_MIN:g} <= mass_phi < mass_b - {MASS[BOTTOM]:g} GeV, for B to b Phi",
-        mass_phi,
-    )
-    threshold = MASS[TOP] + MASS[W]
-    check(
-        threshold < mass_b < SQRT_S / 2,
-        f"{threshold:g} < mass_b < {SQRT_S / 2:g} GeV, for B to t W and pairs of B",
-        mass_b,
-    )
-    return Process(
-        name=f"B {mass_b:g} GeV, Phi {mass_phi:g} GeV",
-        settings=(
-            *BEAMS,
-            *underlying(multiparton),
-            "FourthBottom:gg2bPrimebPrimebar = on",
-            "FourthBottom:qqbar2bPrimebPrimebar = on",
-            *_narrow(B_PRIME, mass_b),
-            "7:doForceWidth = on",
-            f"7:oneChannel = 1 0.5 100 {BOTTOM} {PHI}",
-            f"7:addChannel = 1 0.5 100 {TOP} -{W}",
-            f"{PHI}:new = Phi void 1 0 0",
-            *_narrow(PHI, mass_phi),
-            f"{PHI}:isResonance = on",
-            f"{PHI}:oneChannel = 1 1.0 100 21 21",
+HEAVY_QUARK = Benchmark(
+    name="heavy_quark",
+    title="pairs of vectorlike quarks, B to b Phi and B to t W, one lepton, 14 TeV",
+    processes=PROCESSES,
+    signal="signal",
+    background="top_pairs",
+    points={f"B{b}-Phi{phi}": {"mass_b": float(b), "mass_phi": float(phi)} for b, phi in SCAN},
+    detector=replace(CMS, name="cms, cone 0.2", isolation=replace(CMS_ISOLATION, radius=0.2)),
+    jets=ObjectDefinition(fat_jet_veto=("electron", "muon")),
+    selection=Selection(
+        cuts=(
+            Cut("C1: one lepton, pT > 100 GeV", "n_leptons", ((1.0, 2.0),)),
+            Cut("C2: H_T > 900 GeV", "h_t", ((900.0, INFINITY),)),
+            Cut("C3: three jets, pT > 60 GeV", "n_jets_60", ((3.0, INFINITY),)),
+            Cut("C3: leading jet, pT > 120 GeV", "jet1_pt", ((120.0, INFINITY),)),
+            Cut("C4: a b jet, pT > 60 GeV", "n_b_jets_60", ((1.0, INFINITY),)),
+            Cut("C5: fat jet, pT > 500 GeV, m > 250 GeV", "n_fat_jets", ((1.0, INFINITY),)),
+            Cut("C6: a b jet outside of it", "n_b_outside", ((1.0, INFINITY),)),
         ),
-        veto=_veto(veto),
-        partons=FLAVOURS,
-        unlike_decays=B_PRIME,
-    )
-
-
-def sliced(name: str) -> Callable[..., Process]:
-    """The process of a background in a slice of pTHat.
-
-    The process takes, by keyword, pt_min and pt_max, the limits on the transverse momentum of what
-    the hard process makes [GeV], veto and multiparton as the signal. It raises ValueError for
-    limits that are negative or not in order, and values that are not known.
-    """
-
-    def process(
-        *,
-        pt_min: float = 0.0,
-        pt_max: float = INFINITY,
-        veto: str = "lepton",
-        multiparton: str = "on",
-    ) -> Process:
-        low, high = _number("pt_min", pt_min), _number("pt_max", pt_max)
-        check(0 <= low < min(high, SQRT_S / 2), "0 <= pt_min < pt_max [GeV]", (low, high))
-        lines, with_parton = BACKGROUNDS[name].settings, BACKGROUNDS[name].with_parton
-        if with_parton and (low > 0 or high < INFINITY):
-            check(low >= BOSON_PT_MIN, f"pt_min >= {BOSON_PT_MIN:g} GeV, or no limits", low)
-            lines = with_parton
-        lines += (f"PhaseSpace:pTHatMin = {low}",) if low > 0 else ()
-        lines += (f"PhaseSpace:pTHatMax = {high}",) if high < INFINITY else ()
-        return _background(name, lines, veto=veto, multiparton=multiparton)
-
-    return process
-
-
-def whole(name: str) -> Callable[..., Process]:
-    """The process of a background of which Pythia has no slices: veto and multiparton only."""
-
-    def process(*, veto: str = "lepton", multiparton: str = "on") -> Process:
-        return _background(name, BACKGROUNDS[name].settings, veto=veto, multiparton=multiparton)
-
-    return process
-
-
-def from_file(name: str) -> Callable[..., Process]:
-    """The process of a background from an event file, of which Pythia decays what is undecayed.
-
-    The process takes, by keyword, file, a Les Houches event file at 14 TeV, plain or gzipped, veto
-    and multiparton as the signal. It raises ValueError for another file or other beams.
-    """
-
-    def process(*, file: str = "", veto: str = "none", multiparton: str = "on") -> Process:
-        path = Path(str(file)).expanduser()
-        check(path.is_file(), "file = a Les Houches event file", file)
-        found = beams(path)
-        check(
-            all(code == PROTON and abs(energy - SQRT_S / 2) < 1 for code, energy in found),
-            f"two beams of protons ({PROTON}) of {SQRT_S / 2:.0f} GeV in {path}",
-            found,
-        )
-        made = _background(name, (), veto=veto, multiparton=multiparton)
-        settings = tuple(line for line in made.settings if line not in BEAMS)
-        return replace(made, settings=settings, lhe=path.resolve())
-
-    return process
-
-
-PROCESSES: dict[str, Callable[..., Process]] = {
-    "signal": signal,
-    **{name: sliced(name) for name in SLICED},
-    "tth": whole("tth"),
-    **{name: from_file(name) for name in FROM_FILE},
-}
-
-
-def _background(name: str, lines: tuple[str, ...], *, veto: str, multiparton: str) -> Process:
-    return Process(
-        name=BACKGROUNDS[name].title,
-        settings=(*BEAMS, *underlying(multiparton), *lines),
-        veto=_veto(veto),
-        partons=FLAVOURS,
-        cross_section_fb=BACKGROUNDS[name].source_fb,
-    )
-
-
-def _narrow(code: int, mass: float) -> tuple[str, ...]:
-    width = RELATIVE_WIDTH * mass
-    off_shell = ON_SHELL_WIDTHS * width
-    return (
-        f"{code}:m0 = {mass}",
-        f"{code}:mWidth = {width}",
-        f"{code}:mMin = {mass - off_shell}",
-        f"{code}:mMax = {mass + off_shell}",
-    )
-
-
-def _veto(veto: str) -> LeptonVeto | None:
-    check(isinstance(veto, str) and veto in VETOES, f"veto in {sorted(VETOES)}", veto)
-    return VETOES[veto]
-
-
-def _number(name: str, value: float) -> float:
-    check(is_number(value) and value == value, f"a number {name}", value)
-    return float(value)
+        regions=(),
+        quantities=FEATURES,
+    ),
+    sqrt_s=SQRT_S,
+    luminosity_fb=3000.0,
+    background_cross_section_fb=91.25,
+    source="thesis of Bardhan, Table 6.1: top pairs and top pairs with a W after the cuts",
+    costs={},
+)
