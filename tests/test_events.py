@@ -279,8 +279,11 @@ def test_no_events():
     assert sorted(events.particles.fields) == sorted(COLUMNS)
 
 
-# the signal of the reference was made without setLambda: its dark coupling is 0.1 at 91 GeV
-SAME = {"qcd": qcd(), "hvID10": with_switch(signal(multiparton="off"), RUN, to="off")}
+# the signal of the reference was made without setLambda: its dark coupling is 0.1 at 91 GeV; and
+# with a Z' that Pythia makes 30 GeV wide
+WIDE = ("4900023:doForceWidth = off", "4900023:mMin = 3500", "4900023:mMax = 7500")
+THEIRS = with_switch(signal(multiparton="off"), RUN, to="off")
+SAME = {"qcd": qcd(), "hvID10": replace(THEIRS, settings=(*THEIRS.settings, *WIDE))}
 
 
 @pytest.mark.slow

@@ -131,6 +131,8 @@ def estimate(benchmark: Benchmark, process: str, events: int) -> str:
     """What it takes to generate events, in words."""
     if not events:
         return ""
+    if process not in benchmark.costs:
+        return f"{events} events"
     cost = benchmark.costs[process]
     minutes, space = events * cost.seconds / 60, events * cost.bytes / 1e9
     return f"about {space:.2g} GB and {minutes:.0f} min of one core for {events} events"

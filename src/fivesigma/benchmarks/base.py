@@ -56,7 +56,7 @@ class Benchmark:
     source: str
     """Where the numbers come from."""
     costs: dict[str, Cost]
-    """What a generated event of a process costs, for estimates."""
+    """What a generated event of a process costs, for estimates, where it was measured."""
 
     def process(self, name: str, parameters: dict[str, Any]) -> Process:
         """Make a process from its parameters.

@@ -12,7 +12,7 @@ References:
 
 from dataclasses import replace
 
-from .base import Benchmark
+from .base import Benchmark, Cost
 from .heavy_quark_processes import PROCESSES, SQRT_S
 from ..detector import CMS
 from ..isolation import CMS_ISOLATION
@@ -51,5 +51,5 @@ HEAVY_QUARK = Benchmark(
     luminosity_fb=3000.0,
     background_cross_section_fb=91.25,
     source="thesis of Bardhan, Table 6.1: top pairs and top pairs with a W after the cuts",
-    costs={},
+    costs={"signal": Cost(seconds=0.019, bytes=100), "top_pairs": Cost(seconds=0.025, bytes=30)},
 )
