@@ -29,7 +29,7 @@ TRUNK = (
     "projection_tables", "captions", "submission", "report", "progress", "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
-BUILD_ON_EACH_OTHER = ("networks", "strategies")
+BUILD_ON_EACH_OTHER = ("networks", "strategies", "benchmarks")
 FREE = ("rows", "networks", "losses", "argos", "evaluation", "statistics")
 ONLY = {"lovasz": {"losses"}, "schedule": {"argos"}}
 DOORS = {

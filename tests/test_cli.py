@@ -36,7 +36,7 @@ LHE = ("generate", "hidden_valley", "lhe", "-n", "10")
 BAD_GENERATE = {
     "benchmark": (
         ("generate", "hidden_vally", "signal", "-n", "10"),
-        "expected a benchmark of ['hidden_valley']; got 'hidden_vally'",
+        "expected a benchmark of ['heavy_quark', 'hidden_valley']; got 'hidden_vally'",
     ),
     "process": (
         ("generate", "hidden_valley", "signl", "-n", "10"),
@@ -188,7 +188,8 @@ def test_console_script_and_help():
 
 
 def test_benchmarks(succeed):
-    text = succeed("benchmarks")
+    text, others = succeed("benchmarks").split("heavy_quark: ")
+    assert "process top_pairs (background): pt_min=0.0" in others
     processes = re.findall(r"^  process (\w+)(.*?):", text, re.MULTILINE)
     assert processes == [("signal", " (signal)"), ("qcd", " (background)"), ("lhe", "")]
     assert "lambda_d=10.0, decay=ID, multiparton=on" in text
