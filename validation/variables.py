@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp, spearmanr
 
+from fivesigma.configuration import Study
 from fivesigma.contrast import Contrast
 from fivesigma.datasets import Dataset
 from fivesigma.evaluation import auc, roc
@@ -88,8 +89,11 @@ def draw(columns: dict[str, tuple[Floats, ...]], units: dict[str, str]) -> Figur
 def read(study: Path) -> dict[tuple[str, str], list[Floats]]:
     """Features and kinematics of the first target and of the background, by region."""
     arrays = {}
+    wanted = load(study)
+    if not isinstance(wanted, Study):
+        raise ValueError(f"expected a study; got a projection in {study}")
     with Display() as display:
-        samples = prepare(load(study), store=default_folder(), workers=0, report=display)
+        samples = prepare(wanted, store=default_folder(), workers=0, report=display)
         roles = {"signal": next(iter(samples.targets.values())), "background": samples.background}
         for kind in (JetFeatures(), Dijet()):
             for role, sample in roles.items():
