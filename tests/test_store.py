@@ -99,6 +99,10 @@ def test_everything_that_makes_a_sample_is_in_its_hash(recipe):
     assert recipe.hash != RECIPE.hash
 
 
+def test_a_cross_section_from_elsewhere_makes_no_other_events():
+    assert replace(RECIPE, process=replace(PROCESS, k_factor=1.5)).hash == RECIPE.hash
+
+
 def test_hashes():
     assert RECIPE.hash == replace(RECIPE).hash
     assert len(RECIPE.hash) == 16

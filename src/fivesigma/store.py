@@ -75,8 +75,9 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """Digest of all fields, the generator version and the file format."""
+        """Digest of all fields but the K factor, the generator version and the file format."""
         made_of = dataclasses.asdict(self) | {"generator": generator_version(), "format": FORMAT}
+        made_of["process"]["k_factor"] = None  # what events stand for, not what they are
         if self.process.lhe is not None:
             made_of["process"]["lhe"] = hashlib.sha256(self.process.lhe.read_bytes()).hexdigest()
         return digest(made_of)
