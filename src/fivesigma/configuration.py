@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 __all__ = [
     "Arm",
     "Grid",
+    "Headed",
     "Held",
     "Method",
     "Positive",
@@ -226,8 +227,8 @@ class Published(Strict):
     """Name of the method that they are numbers of; by default of none of them."""
 
 
-class Study(Strict):
-    """A grid of trainings on samples of one benchmark."""
+class Headed(Strict):
+    """What all kinds of study say."""
 
     name: str
     """Name of the output folder."""
@@ -241,6 +242,11 @@ class Study(Strict):
     """Integrated luminosity [1/fb]; by default the benchmark's."""
     signal: SampleRequest
     """Signal events."""
+
+
+class Study(Headed):
+    """A grid of trainings on samples of one benchmark."""
+
     targets: list[str] = []
     """Named parameter points of the signal to run the study for; by default the one that the
     parameters of `signal` say."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .configuration import Method, Positive, SampleRequest, Strict
+from .configuration import Headed, Method, Positive, SampleRequest, Strict
 
 __all__ = [
     *("Column", "Projection", "ProjectionArm", "PublishedTable"),
@@ -75,21 +75,9 @@ class PublishedTable(Strict):
     """By method: mean and standard deviation."""
 
 
-class Projection(Strict):
+class Projection(Headed):
     """What significance a search would have, by methods that learn from simulated processes."""
 
-    name: str
-    """Name of the output folder."""
-    title: str
-    """Title of the report."""
-    benchmark: str
-    """Name of a benchmark."""
-    seed: Annotated[int, Field(ge=0, lt=90_000)] = 1
-    """Seed of everything."""
-    luminosity_fb: Annotated[float, Field(gt=0)] | None = None
-    """Integrated luminosity [1/fb]; by default the benchmark's."""
-    signal: SampleRequest
-    """Signal events."""
     points: list[str] = Field(default_factory=list)
     """Named parameter points of the signal to scan; by default the one that the parameters of
     `signal` say."""
