@@ -64,8 +64,8 @@ def go(toys, monkeypatch, capsys):
         (toys / "study.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         if write:
             weighted.write(Projection.model_validate(content), toys / "store")
-        arguments = ("study", toys / "study.yaml", "--out", toys / "out", *arguments)
-        return call(monkeypatch, capsys, *arguments)
+        command = ("study", toys / "study.yaml", "--out", toys / "out", "--workers", 1)
+        return call(monkeypatch, capsys, *command, *arguments)
 
     return run
 

@@ -172,7 +172,8 @@ def fit(
     """Train a copy of a network; the given one and torch's generator are left as they are.
 
     Events of weight zero are removed before anything is computed. The result is the same for the
-    same seed on one machine with one number of threads.
+    same seed on one machine with one number of threads, if no other thread of the process draws
+    from torch's generator meanwhile: trainings at the same time belong in processes.
 
     Args:
         network: maps events, shape (n, *shape), to logits, shape (n,) or (n, classes).
