@@ -171,9 +171,8 @@ def fit(
 ) -> tuple[nn.Module, History]:
     """Train a copy of a network; the given one and torch's generator are left as they are.
 
-    Events of weight zero are removed before anything is computed. The result is the same for the
-    same seed on one machine with one number of threads, if no other thread of the process draws
-    from torch's generator meanwhile: trainings at the same time belong in processes.
+    Events of weight zero are removed first. The result is the same for the same seed on one machine
+    with one number of threads; two trainings at once belong in processes: a generator is shared.
 
     Args:
         network: maps events, shape (n, *shape), to logits, shape (n,) or (n, classes).
