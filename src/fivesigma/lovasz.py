@@ -41,14 +41,16 @@ References:
 
 from __future__ import annotations
 
-import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .losses import Batchwise
@@ -59,12 +61,13 @@ ERRORS: dict[str, Callable[[Tensor], Tensor]] = {
     "hinge": lambda t: F.relu(1 - t),
     "sigmoid": lambda t: torch.sigmoid(-t),
     "cross_entropy": lambda t: F.softplus(-t),
-    "focal": lambda t: torch.sigmoid(-t) ** 2 * F.softplus(-t),
+    "focal": lambda t: torch.sigmoid(-t).square() * F.softplus(-t),
 }
 """Errors of margins t, eqs. 6.29, 6.30 and below; the exponent of the focal one is that of its
 authors (Lin et al., 2017, https://arxiv.org/abs/1708.02002), as the thesis names none."""
 
-TINY = torch.finfo(torch.float64).tiny
+TINY = np.finfo(np.float64).tiny
+Events: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,8 @@ class Lovasz(Batchwise):
                 raise ValueError(f"expected {name} > 0 and finite; got {value}")
 
     @abstractmethod
-    def significance(self, s: Tensor, b: Tensor) -> Tensor:
-        """Z(s, b) of s >= 0 signal events on b > 0 of background, each of shape (N,), float64."""
+    def significance(self, s: Events, b: Events) -> Events:
+        """Z(s, b) of s >= 0 signal events on b > 0 of background, each of shape (N,)."""
 
     def __call__(self, logits: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """Scalar loss of logits, labels of 0 or 1, and weights [events], each of shape (N,).
@@ -106,43 +109,48 @@ class Lovasz(Batchwise):
 
     def extension(self, m: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """The extension at errors m, shape (N,), of at least 0; otherwise as the loss."""
-        w = self._weights(m, y, weight)
-        with torch.no_grad():
-            g = self._g(m, w)
-        return (m.double() * g).sum().to(m.dtype)
-
-    def _weights(self, m: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        """Weights as false negatives and as false positives, shape (2, N), float64."""
         if not (m.ndim == 1 and m.shape == y.shape == weight.shape):
             shapes = [tuple(a.shape) for a in (m, y, weight)]
             raise ValueError(f"expected logits, labels and weights of shape (N,); got {shapes}")
-        if not ((y == 0) | (y == 1)).all():
+        w = self._weights(y.numpy(), weight.numpy())
+        g = torch.from_numpy(self._g(m.detach().numpy(), w))
+        return torch.dot(m.double(), g).to(m.dtype)
+
+    def _weights(self, y: NDArray[Any], weight: NDArray[Any]) -> Events:
+        """Weights as false negatives and as false positives, shape (2, N)."""
+        of_signal, of_background = y == 1, y == 0
+        if not (of_signal | of_background).all():
             raise ValueError("expected labels of 0 and 1; got others")
-        bad = weight[~((weight >= 0) & (weight < math.inf))]
-        if len(bad):
-            raise ValueError(f"expected finite weights of at least 0; got {bad[0]:g}")
-        w = weight.double() * torch.stack([y == 1, y == 0])
-        totals = w.sum(dim=1)
+        good = (weight >= 0) & (weight < math.inf)
+        if not good.all():
+            bad = weight[~good][0]
+            raise ValueError(f"expected finite weights of at least 0; got {bad:g}")
+        w: Events = np.stack([of_signal, of_background]) * weight.astype(np.float64)
+        totals = w.sum(axis=1)
         if not (totals > 0).all():
             raise ValueError(f"expected signal and background in a batch; got {totals.tolist()}")
-        wanted = zip((self.n_s, self.n_b), totals, strict=True)
-        scales = [1.0 if n is None else n / total.item() for n, total in wanted]
-        return w * torch.tensor(scales, dtype=torch.float64)[:, None]
+        for w_y, total, n in zip(w, totals, (self.n_s, self.n_b), strict=True):
+            w_y *= 1.0 if n is None else n / total
+        return w
 
-    def _g(self, m: Tensor, w: Tensor) -> Tensor:
+    def _g(self, m: NDArray[Any], w: Events) -> Events:
         """What each event adds to the cost, in the order of the events, shape (N,)."""
-        values, k = torch.unique(-m, return_inverse=True)  # k_i: the place of m_i, from large
-        dn, dp = steps = w.new_zeros(2, len(values)).index_add_(1, k, w)
-        n, p = torch.cumsum(steps, dim=1)
-        s_0, s_1 = (n[-1] - (n - dn)).clamp(min=0), (n[-1] - n).clamp(min=0)
-        b_0, b_1 = self.epsilon + (p - dp), self.epsilon + p
-        Z_00, Z_01, Z_10, Z_11 = (
-            self.significance(s, b) for s, b in itertools.product((s_0, s_1), (b_0, b_1))
-        )
+        pi = np.argsort(-m)
+        last = np.append(np.diff(m[pi]) != 0, True)  # of the events of equal errors
+        w_pi = np.take(w, pi, axis=1)
+        sums = np.take(np.cumsum(w_pi, axis=1), np.flatnonzero(last), axis=1)
+        n, p = np.concatenate([np.zeros((2, 1)), sums], axis=1)
+        s, b = n[-1] - n, self.epsilon + p
+        Z = self.significance(s, b)
+        Z_00, Z_11 = Z[:-1], Z[1:]
+        Z_01, Z_10 = self.significance(s[:-1], b[1:]), self.significance(s[1:], b[:-1])
         of_signal = (Z_00 - Z_10 + Z_01 - Z_11) / 2
         of_background = (Z_00 - Z_01 + Z_10 - Z_11) / 2
-        share = torch.stack([of_signal, of_background]) / steps.clamp(min=TINY)
-        return (w * share[:, k]).sum(dim=0)
+        share = np.stack([of_signal, of_background]) / np.maximum(np.diff([n, p]), TINY)
+        g = np.empty(len(m))
+        k = np.cumsum(last) - last  # how many sets of equal errors are larger
+        g[pi] = (w_pi * np.take(share, k, axis=1)).sum(axis=0)
+        return g
 
 
 @dataclass(frozen=True)
@@ -152,9 +160,9 @@ class LovaszSignificance(Lovasz):
     Convex in the errors, and with the errors hinge and cross entropy in the logits.
     """
 
-    def significance(self, s: Tensor, b: Tensor) -> Tensor:
+    def significance(self, s: Events, b: Events) -> Events:
         """Z(s, b), shape (N,)."""
-        return s / b.sqrt()
+        return s / np.sqrt(b)
 
 
 @dataclass(frozen=True)
@@ -165,6 +173,6 @@ class LovaszAsimov(Lovasz):
     $\Delta_\zeta$ is not submodular, and its extension is not convex.
     """
 
-    def significance(self, s: Tensor, b: Tensor) -> Tensor:
+    def significance(self, s: Events, b: Events) -> Events:
         """Z(s, b), shape (N,)."""
-        return (2 * ((s + b) * torch.log1p(s / b) - s)).clamp(min=0).sqrt()
+        return np.sqrt(np.maximum(2 * ((s + b) * np.log1p(s / b) - s), 0))
