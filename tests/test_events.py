@@ -418,6 +418,23 @@ def test_les_houches_file_may_be_compressed_skipped_and_short(hard_events):
 
 
 @pytest.mark.slow
+def test_hard_events_may_be_showered_again(hard_events):
+    """A file of three is gone through three times; what is the same hard event can be told."""
+    process = lhe(file=str(hard_events), showers=3, multiparton="off")
+    events = generate(process, 7, seed=1)
+    assert np.array_equal(events.hard_event[:4], events.hard_event[3:])
+    assert len(set(events.hard_event)) == 3
+    n = ak.num(events.particles)
+    assert len(set(n[[0, 3, 6]])) == 3
+    assert events.cross_section_fb == pytest.approx(7000.0)
+    rest = generate(process, 100, seed=2, skip=4)
+    assert np.array_equal(rest.hard_event, events.hard_event[[1, 2, 0, 1, 2]])
+    assert generate(replace(process, showers=1), 3, seed=1).hard_event is None
+    with pytest.raises(ValueError, match=r"expected events in .*; got none"):
+        generate(process, 1, seed=1, skip=9)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="no reference events beside the repository")
 def test_les_houches_events_of_madgraph():
     """6.831 pb; partons have pT > 700 GeV and masses above 3 TeV."""

@@ -269,6 +269,12 @@ BAD = {
     "limit beyond the beams": ("top_pairs", {"pt_min": 7000.0}, "0 <= pt_min < pt_max"),
     "boson at rest": ("w_jets", {"pt_max": 200.0}, "pt_min >= 20 GeV, or no limits; got 0.0"),
     "no file": ("ttw", {}, "file = a Les Houches event file; got ''"),
+    "no shower": (
+        "ttw",
+        {"file": __file__, "showers": 0},
+        "showers of each hard event >= 1; got 0",
+    ),
+    "half a shower": ("ttw", {"file": __file__, "showers": 1.5}, "showers .* >= 1; got 1.5"),
     "a missing file": ("ttz", {"file": "missing.lhe"}, "got 'missing.lhe'"),
 }
 

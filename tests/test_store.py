@@ -11,8 +11,10 @@ import awkward as ak
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from test_events import ENERGIES, les_houches
 
 from fivesigma.benchmarks import BENCHMARKS
+from fivesigma.benchmarks.hidden_valley import lhe
 from fivesigma.detector import CMS, NoDetector, respond
 from fivesigma.events import Process, generate, generator_version
 from fivesigma.jets import JetDefinition, cluster
@@ -48,6 +50,7 @@ OTHER = {
         RECIPE, process=replace(PROCESS, settings=(*PROCESS.settings, "PartonLevel:ISR = off"))
     ),
     "process name": replace(RECIPE, process=replace(PROCESS, name="jets")),
+    "showers": replace(RECIPE, process=replace(PROCESS, showers=2)),
     "no detector": replace(RECIPE, detector=NoDetector()),
     "detector": replace(RECIPE, detector=replace(CMS, field=4.0)),
     "calorimeter": replace(RECIPE, detector=replace(CMS, hcal=replace(CMS.hcal, energy_min=2.0))),
@@ -201,6 +204,24 @@ def test_a_shard_is_the_chain_with_its_seed(sample):
     made = generate(PROCESS, 20, seed=30_002)
     selected = SELECTION(cluster(respond(made, CMS, seed=30_002), JetDefinition()))
     assert ak.array_equal(list(sample.batches())[1].m_jj, selected.events.m_jj)
+
+
+@pytest.mark.slow
+def test_showers_of_the_same_hard_event_are_known_by_its_number(tmp_path):
+    """Three hard events, twice, in shards of two; the lightest is below the cut."""
+    file = tmp_path / "dijets.lhe"
+    file.write_text(les_houches(ENERGIES))
+    process = lhe(file=str(file), showers=2, multiparton="off")
+    heavy = Selection((Cut("two jets", "n_jets", ((2, INFINITY),)),), ())
+    heavy = replace(heavy, cuts=(*heavy.cuts, Cut("heavy", "m_jj", ((4000.0, INFINITY),))))
+    recipe = replace(RECIPE, process=process, detector=NoDetector(), selection=heavy)
+    repeated = make(replace(recipe, shard_events=2), 6, folder=tmp_path, workers=1)
+    kept = ak.concatenate(list(repeated.batches(["m_jj", "hard_event"])))
+    assert len(kept) == 4
+    assert np.array_equal(kept.hard_event[:2], kept.hard_event[2:])
+    assert ak.all(kept.m_jj[:2] != kept.m_jj[2:])
+    with pytest.raises(ValueError, match=r"expected events in .*; got none"):
+        make(replace(recipe, shard_events=2), 8, folder=tmp_path, workers=1)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ https://arxiv.org/abs/2203.11601
 
 import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ import awkward as ak
 import numpy as np
 import pylhe
 import pythia8mc
+from numpy.typing import NDArray
 
 from .vetoes import Veto, hooks
 
@@ -27,6 +29,7 @@ __all__ = ["Events", "Process", "beams", "generate", "generator_version"]
 BATCH = 250
 INVISIBLE = (12, 14, 16)
 PARTON_PT_MIN = 1.0
+SEED_MAX = 900_000_000
 FB_PER_MB = 1e12
 FB_PER_PB = 1e3
 
@@ -41,6 +44,8 @@ class Process:
     """Lines for `Pythia.readString`, in order."""
     lhe: Path | None = None
     """Les Houches event file with the hard events (plain or gzipped); None if Pythia makes them."""
+    showers: int = 1
+    """How many times the event file is gone through, each time with decays and showers anew."""
     veto: Veto | None = None
     """Cuts at parton level; the cross section is that of the events that pass it."""
     cross_section: str = "physical"
@@ -64,6 +69,9 @@ class Events:
     partons: ak.Array | None = None
     """N * var * {pt [GeV], eta, phi, flavour}, the partons that the process keeps, at all stages of
     the shower, above 1 GeV; flavour is the |PDG code|."""
+    hard_event: NDArray[np.int64] | None = None
+    """Numbers that are equal for the same hard event of an event file, shape (N,); None where each
+    hard event is showered once."""
     cross_section_fb: float = float("nan")
     """Cross section of the process, after the veto if there is one [fb]."""
     cross_section_error_fb: float = float("nan")
@@ -87,7 +95,8 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
         process: What to make.
         n: Number of events that pass the process' veto; fewer only when an event file ends before.
         seed: Pythia's seed, 1 to 900 000 000; the same seed gives the same events.
-        skip: Number of hard events of an event file to leave out first.
+        skip: Number of hard events of an event file to leave out first; those of each time that it
+            is gone through count.
 
     Raises:
         ValueError: A setting that Pythia does not know, an unreadable event file, no event at all,
@@ -96,25 +105,25 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     if n < 0:
         raise ValueError(f"expected a number of events >= 0; got {n}")
     lhe = None if process.lhe is None else _lhe_init(process.lhe)
-    pythia, _hooks = _start(process, seed, skip)
-    batches, partons = [], []
-    while n > 0:
-        batch = pythia.nextBatch(min(n, BATCH))
-        if len(batch) == 0:
-            break
-        batches.append(_visible(batch, pythia.particleData))
-        if process.partons is not None:
-            partons.append(_partons(batch, process.partons))
-        n -= len(batch)
-        if process.lhe is not None and pythia.infoPython().atEndOfFile():
+    batches, partons, origins, infos = [], [], [np.zeros(0, np.int64)], []
+    for pythia in _passes(process, seed, skip):
+        for batch in _batches(pythia, n, from_file=lhe is not None):
+            batches.append(_visible(batch, pythia.particleData))
+            origins.append(_hard_event(batch.info))
+            if process.partons is not None:
+                partons.append(_partons(batch, process.partons))
+            n -= len(batch)
+        infos.append(pythia.infoPython())
+        if n == 0:
             break
     if not batches and n > 0:
         source = process.lhe or f"the phase space of process {process.name!r}"
         raise ValueError(f"expected events in {source}; got none")
-    value, error = _cross_section(pythia.infoPython(), lhe)
+    value, error = _cross_section(infos, lhe)
     return Events(
         particles=ak.concatenate(batches) if batches else _empty(),
         partons=ak.concatenate(partons) if partons else None,
+        hard_event=np.concatenate(origins) if process.showers > 1 else None,
         cross_section_fb=value,
         cross_section_error_fb=error,
         provenance={"generator": generator_version(), "process": process.name, "seed": seed},
@@ -131,9 +140,37 @@ def beams(path: Path) -> tuple[tuple[int, float], tuple[int, float]]:
     return (said.beamA, said.energyA), (said.beamB, said.energyB)
 
 
+def _passes(process: Process, seed: int, skip: int) -> Iterator[Any]:
+    """A generator for each time that the event file is gone through, from hard event `skip` on."""
+    first = 0
+    if process.lhe is not None and process.showers > 1:
+        first, skip = divmod(skip, max(pylhe.LHEFile.count_events(str(process.lhe)), 1))
+    for k in range(first, process.showers):
+        pythia, _hooks = _start(process, seed if k == first else _other_seed(seed, k), skip)
+        yield pythia
+        skip = 0
+
+
+def _other_seed(seed: int, k: int) -> int:
+    """Of pass k, where events of one seed go through the end of the file."""
+    return int(np.random.default_rng([seed, k]).integers(1, SEED_MAX + 1))
+
+
+def _batches(pythia: Any, n: int, *, from_file: bool) -> Iterator[ak.Array]:
+    """At most n events, fewer where the event file ends."""
+    while n > 0:
+        batch = pythia.nextBatch(min(n, BATCH))
+        if len(batch) == 0:
+            return
+        yield batch
+        n -= len(batch)
+        if from_file and pythia.infoPython().atEndOfFile():
+            return
+
+
 def _start(process: Process, seed: int, skip: int) -> tuple[Any, list[Any]]:
-    if not 1 <= seed <= 900_000_000:
-        raise ValueError(f"expected a seed from 1 to 900000000; got {seed}")
+    if not 1 <= seed <= SEED_MAX:
+        raise ValueError(f"expected a seed from 1 to {SEED_MAX}; got {seed}")
     pythia = pythia8mc.Pythia("", False)  # noqa: FBT003 (no banner)
     lines = ("Print:quiet = on", "Random:setSeed = on", f"Random:seed = {seed}", *process.settings)
     if process.lhe is not None:
@@ -166,16 +203,24 @@ def _lhe_init(path: Path) -> Any:
     return file.init
 
 
-def _cross_section(info: Any, lhe: Any) -> tuple[float, float]:
+def _cross_section(infos: list[Any], lhe: Any) -> tuple[float, float]:
     """Cross section of the events that pass, and its error [fb]."""
-    value, error = info.sigmaGen() * FB_PER_MB, info.sigmaErr() * FB_PER_MB
+    tried = np.maximum([info.nSelected() for info in infos], 1)
+    value = FB_PER_MB * float(np.average([info.sigmaGen() for info in infos], weights=tried))
+    error = FB_PER_MB * infos[0].sigmaErr()
     if lhe is not None:
-        passed, tried = info.nAccepted(), max(info.nSelected(), 1)
+        n = tried.sum()
+        share = sum(info.nAccepted() for info in infos) / n
         stated = FB_PER_PB * sum(process.error**2 for process in lhe.procInfo) ** 0.5
         whole = FB_PER_PB * sum(process.xSection for process in lhe.procInfo)
-        share = passed / tried
-        error = float(np.hypot(stated * share, whole * (share * (1 - share) / tried) ** 0.5))
+        error = float(np.hypot(stated * share, whole * (share * (1 - share) / n) ** 0.5))
     return value, error
+
+
+def _hard_event(info: ak.Array) -> NDArray[np.int64]:
+    """Numbers of hard events, which differ in the momenta of the incoming partons."""
+    x_1, x_2 = (np.asarray(x, np.float64).view(np.int64) for x in (info.x1, info.x2))
+    return 31 * x_1 + x_2
 
 
 def _visible(batch: ak.Array, particle_data: Any) -> ak.Array:

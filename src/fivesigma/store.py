@@ -78,6 +78,8 @@ class Recipe:
         """Digest of all fields but the K factor, the generator version and the file format."""
         made_of = dataclasses.asdict(self) | {"generator": generator_version(), "format": FORMAT}
         made_of["process"]["k_factor"] = None  # what events stand for, not what they are
+        if self.process.showers == 1:
+            del made_of["process"]["showers"]
         if self.process.lhe is not None:
             made_of["process"]["lhe"] = hashlib.sha256(self.process.lhe.read_bytes()).hexdigest()
         return digest(made_of)
@@ -219,17 +221,20 @@ def _make_shard(recipe: Recipe, index: int, path: Path) -> None:
     generated = time.perf_counter()
     seen = respond(events, recipe.detector, seed=seed)
     selected = recipe.selection(_reconstructed(seen, events, recipe.jets, seed=seed))
+    kept = selected.events
+    if events.hard_event is not None:
+        kept = ak.with_field(kept, events.hard_event[selected.mask], "hard_event")
     record = events.provenance | {
         "cross_section": recipe.process.cross_section,
         "cross_section_fb": events.cross_section_fb,
         "cross_section_error_fb": events.cross_section_error_fb,
         "sample_seed": recipe.seed,
         "n_generated": len(events),
-        "n_selected": len(selected.events),
+        "n_selected": len(kept),
         "cutflow": [[row.cut, row.count] for row in selected.cutflow],
         "seconds": {"generation": generated - start, "response": time.perf_counter() - generated},
     }
-    write_shard(selected.events, record, path)
+    write_shard(kept, record, path)
 
 
 def _reconstructed(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..detector import Detector, NoDetector
@@ -92,6 +93,19 @@ def check(condition: bool, expected: str, got: object) -> None:  # noqa: FBT001
     """Raise a ValueError that says what was expected and what came, unless the condition holds."""
     if not condition:
         raise ValueError(f"expected {expected}; got {got!r}")
+
+
+def from_lhe(file: str, showers: int) -> tuple[Path, int]:
+    """An event file and how often it is gone through.
+
+    Raises:
+        ValueError: No such file, or a number that is none or below 1.
+    """
+    path = Path(str(file)).expanduser()
+    check(path.is_file(), "file = a Les Houches event file", file)
+    whole = isinstance(showers, int) and not isinstance(showers, bool)
+    check(whole and showers >= 1, "a number of showers of each hard event >= 1", showers)
+    return path.resolve(), showers
 
 
 def underlying(multiparton: str) -> tuple[str, ...]:

@@ -30,9 +30,8 @@ References:
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from .base import check, is_number, underlying
+from .base import check, from_lhe, is_number, underlying
 from ..events import Process, beams
 from ..vetoes import LeptonVeto
 
@@ -225,13 +224,15 @@ def whole(name: str) -> Callable[..., Process]:
 def from_file(name: str) -> Callable[..., Process]:
     """The process of a background from an event file, of which Pythia decays what is undecayed.
 
-    The process takes, by keyword, file, a Les Houches event file at 14 TeV, plain or gzipped, veto
-    and multiparton as the signal. It raises ValueError for another file or other beams.
+    The process takes, by keyword, file, a Les Houches event file at 14 TeV, plain or gzipped,
+    showers, how often each of its events can be decayed and showered, veto and multiparton as the
+    signal. It raises ValueError for another file or other beams.
     """
 
-    def process(*, file: str = "", veto: str = "none", multiparton: str = "on") -> Process:
-        path = Path(str(file)).expanduser()
-        check(path.is_file(), "file = a Les Houches event file", file)
+    def process(
+        *, file: str = "", showers: int = 1, veto: str = "none", multiparton: str = "on"
+    ) -> Process:
+        path, n = from_lhe(file, showers)
         found = beams(path)
         check(
             all(code == PROTON and abs(energy - SQRT_S / 2) < 1 for code, energy in found),
@@ -240,7 +241,7 @@ def from_file(name: str) -> Callable[..., Process]:
         )
         made = _background(name, (), veto=veto, multiparton=multiparton)
         settings = tuple(line for line in made.settings if line not in BEAMS)
-        return replace(made, settings=settings, lhe=path.resolve())
+        return replace(made, settings=settings, lhe=path, showers=n)
 
     return process
 

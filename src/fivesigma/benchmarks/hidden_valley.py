@@ -16,9 +16,7 @@ Chiang, 2024)
 https://arxiv.org/abs/2312.06152
 """
 
-from pathlib import Path
-
-from .base import Benchmark, Cost, check, is_number, underlying
+from .base import Benchmark, Cost, check, from_lhe, is_number, underlying
 from ..detector import CMS
 from ..events import Process
 from ..jets import JetDefinition
@@ -131,19 +129,19 @@ def qcd(*, mass_min: float = 3000.0, veto: str = "none", multiparton: str = "on"
     )
 
 
-def lhe(*, file: str = "", multiparton: str = "on") -> Process:
+def lhe(*, file: str = "", showers: int = 1, multiparton: str = "on") -> Process:
     """Hard events that another generator made (MadGraph), showered and hadronised by Pythia.
 
     Args:
         file: Les Houches event file, plain or gzipped.
+        showers: How often each of its events can be showered.
         multiparton: Multiparton interactions, "on" or "off".
 
     Raises:
-        ValueError: No such file.
+        ValueError: No such file, or fewer than one shower.
     """
-    path = Path(str(file)).expanduser()
-    check(path.is_file(), "file = a Les Houches event file", file)
-    return Process(name=f"LHE {path.name}", settings=underlying(multiparton), lhe=path.resolve())
+    path, n = from_lhe(file, showers)
+    return Process(f"LHE {path.name}", settings=underlying(multiparton), lhe=path, showers=n)
 
 
 def _z_prime() -> tuple[str, ...]:
