@@ -21,7 +21,7 @@ TRUNK = (
     "rows", "datasets", "mixtures", "yields", "contrast", "networks", "losses", "lovasz",
     "argos", "schedule", "prediction",
     "training", "heads", "strategies", "folds", "decorrelation", "evaluation", "statistics",
-    "thresholds", "measurement", "attribution", "importance",
+    "thresholds", "measurement", "attribution", "importance", "interpretation",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
     "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "projection", "observed",
     "loading", "arms", "sources", "tasks", "searches", "projections", "samples", "plan",
@@ -40,7 +40,7 @@ DOORS = {
     "mplhep": {"plots"},
     "torch": {
         *("networks", "losses", "lovasz", "schedule", "prediction", "training", "heads"),
-        *("strategies", "sources", "attribution"),
+        *("strategies", "sources", "attribution", "interpretation"),
     },
     "captum": {"attribution"},
     "pyarrow": {"sample", "store"},

@@ -25,7 +25,7 @@ def jet_map(scale, *, pixels=25, half_width=1.0):
 
 def test_bars_are_the_most_important_features():
     found = ranked()
-    (axis,) = importance(found, most=6).axes
+    (axis,) = importance({"network": found}, most=6).axes
     bars = axis.patches
     assert [bar.get_width() for bar in bars] == pytest.approx(found.mean[:6])
     assert [text.get_text() for text in axis.get_yticklabels()] == list(found.names[:6])
@@ -40,7 +40,13 @@ def test_bars_are_the_most_important_features():
 
 
 def test_bars_of_few_features():
-    assert len(importance(ranked(1)).axes[0].patches) == 1
+    assert len(importance({"network": ranked(1)}).axes[0].patches) == 1
+
+
+def test_networks_are_rows():
+    figure = importance({"one": ranked(3), "other": ranked(5)})
+    assert [axis.get_title() for axis in figure.axes] == ["one", "other"]
+    assert [len(axis.patches) for axis in figure.axes] == [3, 5]
 
 
 def test_maps_have_one_scale_about_0_and_eta_to_the_right():
@@ -63,6 +69,6 @@ def test_maps_have_one_scale_about_0_and_eta_to_the_right():
 
 def test_what_is_not_there():
     nothing = np.zeros(0)
-    assert importance(Ranking((), *[nothing] * 6)).texts[0].get_text() == "no features"
+    assert importance({"network": Ranking((), *[nothing] * 6)}).texts[0].get_text() == "no features"
     assert jet_maps({}).texts[0].get_text() == "no attributions"
     assert jet_maps({"signal": JetMap(np.zeros((2, 4, 4)), 1.0)}).axes[0].images[0].norm.vmax == 1

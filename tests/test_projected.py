@@ -24,6 +24,7 @@ from fivesigma.projections import ProjectionTask
 from fivesigma.report import write_report
 from fivesigma.series import varying
 
+INTERPRET = {"events": 40, "baselines": 4}
 EQUAL = {"size": 1, "cross_section": 0}
 PUBLISHED = [
     {"source": "Table 1", "numbers": {"trees": {"z_max": [6.0, 0.5], "r_10": [0.25, 0.0]}}},
@@ -35,7 +36,7 @@ PUBLISHED = [
 ]
 SCAN = {
     "points": ["m1", "m2", "m3"],
-    "arms": [TREES, NETWORK | {"weights": EQUAL}],
+    "arms": [TREES, NETWORK | {"weights": EQUAL, "interpret": INTERPRET}],
     "published": PUBLISHED,
 }
 
@@ -128,6 +129,11 @@ def _check_numbers(results):
     assert z["mean"] == pytest.approx(np.mean(values))
     assert z["std"] == pytest.approx(np.std(values, ddof=1))
     assert 4 < z["mean"] < 14
+    looked_at = results["interpretations"]
+    assert [(one["method"], one["signal"]) for one in looked_at] == [
+        ("network", point) for point in ("m1", "m2", "m3")
+    ]
+    assert sorted(looked_at[0]["ranking"]["names"]) == sorted(projected["features"])
     (reach,) = projected["reach"]["trees"]
     assert 1 < reach["low"] <= reach["value"] <= reach["high"] < 2.5
     assert np.diag(projected["correlations"]["background"]) == pytest.approx([1, 1])
@@ -149,7 +155,7 @@ def _check_report(folder, results):
     assert {"methods", "yields", "thresholds", "correlations", "learning", "reach"} <= {
         document.get("name") for document in documents
     }
-    assert len(list((folder / "figures").glob("*.png"))) == 5
+    assert len(list((folder / "figures").glob("*.png"))) == 6
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import dask
 import pytest
 import torch
 from distributed import LocalCluster
-from fabricated import CWOLA, SOURCES, STUDY, SUPERVISED, TRANSFER, ZERO_SHOT, arm, study
+from fabricated import CLOUDS, CWOLA, SOURCES, STUDY, SUPERVISED, TRANSFER, ZERO_SHOT, arm, study
 
 from fivesigma import samples as samples_module
 from fivesigma import sources, studies
@@ -120,6 +120,29 @@ def test_what_is_missing_can_be_left(go, tmp_path):
     assert names(made) == ["CWoLa", "CWoLa"]
     assert made.failures == ({"task": "1 of 3 tasks", "error": "not run yet"},)
     assert kept == times(tmp_path / "out", "*.json")
+
+
+@pytest.mark.slow
+def test_what_networks_look_at_is_shown(go, tmp_path):
+    """Of the first data set, at each strength; images and clouds have maps."""
+    size = {"events": 20, "baselines": 2}
+    cloud = {"network": "cloud", "representation": CLOUDS}
+    arms = [arm(interpret=size), arm(SUPERVISED, name="clouds", interpret=size, **cloud)]
+    made = go(arms=arms, grid={"s_over_sqrt_b": [0, 5], "repeats": 2, "eps_b": [0.1]})
+    (tmp_path / "page").mkdir()
+    results = json.loads(save(made, tmp_path / "page").read_text())
+    shown = {(one["method"], one["s_over_sqrt_b"]) for one in results["interpretations"]}
+    assert shown == {("CWoLa", 0), ("CWoLa", 5), ("clouds", 5)}
+    assert not any("interpretation" in point for point in results["points"])
+    page = write_report(tmp_path / "page").read_text()
+    assert "What the networks look at" in page
+    assert {"ranking.png", "maps.png"} <= {p.name for p in (tmp_path / "page/figures").iterdir()}
+    tables = json.loads((tmp_path / "page/tables/importance.json").read_text())
+    assert {row["feature"] for row in tables if row["method"] == "CWoLa"} == {
+        "image, leading jet",
+        "image, subleading jet",
+    }
+    assert (tmp_path / "page/hepdata/attribution_maps.yaml").is_file()
 
 
 @pytest.mark.slow

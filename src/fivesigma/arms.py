@@ -145,6 +145,11 @@ def _strategy(arm: Method) -> Strategy:
     if isinstance(loss := options.get("loss"), dict):
         options["loss"] = _of_kind(arm, "options.loss", LOSSES, loss)
     made: Strategy = _made(arm, "options", STRATEGIES[arm.strategy], options)
+    if arm.interpret and not isinstance(made, Direct):
+        raise ValueError(
+            f"arms: {arm.name}: interpret: expected a strategy that trains the whole network; "
+            f"got {arm.strategy!r}"
+        )
     return made
 
 

@@ -87,6 +87,20 @@ def _image_caption(results: Results) -> str:
     return f"{text}: {', '.join(shares) or 'no images'}."
 
 
+def _ranking_caption(results: Results) -> str:
+    first = [
+        f"{one['method']}, {STRENGTH} = {one['s_over_sqrt_b']:g}: {one['ranking']['names'][0]}"
+        for one in results.get("interpretations", ())
+    ]
+    return f"Of the largest mean absolute attribution: {'; '.join(first) or 'none'}."
+
+
+def _maps_caption(results: Results) -> str:
+    found = [one for one in results.get("interpretations", ()) if "maps" in one]
+    error = max((one["largest_error"] for one in found), default=math.nan)
+    return f"In each event attributions add up to the logit within {error:.2g}."
+
+
 CAPTIONS: dict[str, Callable[[Results], str]] = {
     "significance": _significance_caption,
     "auc": _auc_caption,
@@ -95,4 +109,6 @@ CAPTIONS: dict[str, Callable[[Results], str]] = {
     "accuracy": _accuracy_caption,
     "mass_spectrum": _mass_caption,
     "average_images": _image_caption,
+    "ranking": _ranking_caption,
+    "maps": _maps_caption,
 }

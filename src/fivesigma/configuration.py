@@ -81,6 +81,15 @@ class Augmenting(Strict):
     """Fixed copies beside each event; by default another augmented one in its place each epoch."""
 
 
+class Interpreting(Strict):
+    """What a trained network looks at: integrated gradients of the first data set's trainings."""
+
+    events: Positive = 200
+    """Signal events."""
+    baselines: Positive = 8
+    """Background events that each is compared with."""
+
+
 class Method(Strict):
     """What learns, and how."""
 
@@ -96,6 +105,8 @@ class Method(Strict):
     """Keyword arguments of the network."""
     training: dict[str, Any] = {}
     """Fields of `TrainingSettings`."""
+    interpret: Interpreting | None = None
+    """Whether the report shows what the network looks at; by default it does not."""
 
 
 class Arm(Method):

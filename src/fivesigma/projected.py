@@ -51,6 +51,11 @@ def assemble_projection(made: Projected) -> dict[str, Any]:
             "published": _published(projection),
         },
         "trainings": [_training(record) for record in made.records],
+        "interpretations": [
+            {"method": r["task"].arm.name, "signal": r["task"].point} | r["interpretation"]
+            for r in made.records
+            if "interpretation" in r
+        ],
         "summary": _summary(made, methods, reaches),
     }
 
@@ -157,7 +162,7 @@ def _published(projection: Projection) -> list[dict[str, Any]]:
 def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     task = record["task"]
     head = {"method": task.arm.name, "point": task.point, "repeat": task.repeat}
-    return head | {k: v for k, v in record.items() if k not in ("task", "curves")}
+    return head | {k: v for k, v in record.items() if k not in ("task", "curves", "interpretation")}
 
 
 def _reaches(made: Projected) -> dict[str, list[dict[str, Any]]]:

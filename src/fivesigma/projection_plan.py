@@ -95,6 +95,7 @@ def projection_tasks(projection: Projection, prepared: Prepared) -> list[Project
             slices=prepared.slices(point),
             shares=projection.shares,
             train_share=projection.train_share,
+            features=prepared.features,
         )
         for repeat in range(projection.repeats)
         for point in prepared.points

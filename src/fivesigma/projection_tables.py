@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .series import Results
-from .tables import Row
+from .tables import Row, importance_rows
 
 __all__ = ["COLUMNS", "projection_tables"]
 
@@ -17,7 +17,8 @@ def projection_tables(results: Results) -> dict[str, list[Row]]:
     """The tables of the report by name, rows of plain numbers with units in the keys.
 
     `methods` (mean and standard deviation over repeats), `published`, `yields` by process before
-    and behind the threshold, `processes`, `reach`, `trainings` (one row a repeat) and `cutflow`.
+    and behind the threshold, `processes`, `reach`, `trainings` (one row a repeat), `cutflow` and
+    `importance` of the inputs of networks.
     """
     projected = results["projection"]
     found = [
@@ -47,6 +48,7 @@ def projection_tables(results: Results) -> dict[str, list[Row]]:
             for name, sample in results["samples"].items()
             for line in sample["cutflow"]
         ],
+        "importance": importance_rows(results),
     }
 
 

@@ -23,6 +23,7 @@ from .arms import learning as how
 from .datasets import Dataset
 from .digest import digest
 from .evaluation import weighted_auc
+from .interpretation import interpret
 from .losses import Batchwise, ProcessWeights
 from .lovasz import Lovasz
 from .networks import NETWORKS
@@ -62,6 +63,8 @@ class ProjectionTask:
     """How they are split."""
     train_share: TrainShare
     """How much of the events to train on is used."""
+    features: tuple[str, ...] = ()
+    """Names of what is seen of an event."""
 
     @property
     def hash(self) -> str:
@@ -99,6 +102,9 @@ class ProjectionTask:
         seed = int(rng.integers(2**31))
         fitted = self.learn(train, seed)
         history = fitted.histories[0]
+        more = {}
+        if self.arm.interpret and self.repeat == 0:
+            more["interpretation"] = self._interpret(fitted, test)
         return {
             "hash": self.hash,
             "seed": seed,
@@ -107,7 +113,20 @@ class ProjectionTask:
             "collapsed": bool(history and history.collapsed),
             **measured(events, validation, test, fitted),
             **learning(history),
+            **more,
         }
+
+    def _interpret(self, fitted: Fitted, test: Yields) -> dict[str, Any]:
+        assert self.arm.interpret is not None
+        signal, background = test.subset(test.signal), test.subset(~test.signal)
+        return interpret(
+            fitted.networks[0],
+            (signal.x, background.x),
+            self.features,
+            rng=np.random.default_rng(self.seed),
+            weights=(signal.weight, background.weight),
+            **self.arm.interpret.model_dump(),
+        )
 
     def learn(self, train: Yields, seed: int) -> Fitted:
         """Train on weighted events; as many as are expected where a significance is the loss."""

@@ -18,7 +18,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from .captions import CAPTIONS
-from .plots import FIGURES, HUNT_FIGURES, PROJECTION_FIGURES, SEARCH_FIGURES, Figure
+from .plots import (
+    ATTRIBUTION_FIGURES,
+    FIGURES,
+    HUNT_FIGURES,
+    PROJECTION_FIGURES,
+    SEARCH_FIGURES,
+    Figure,
+)
 from .projection_tables import projection_tables
 from .series import Results, cuts, series
 from .submission import submission, workspaces
@@ -85,12 +92,18 @@ class Kind:
 
 
 def _kind(results: Results) -> Kind:
+    interpreted = {
+        part: figure
+        for part, figure in ATTRIBUTION_FIGURES.items()
+        if any(part in one for one in results.get("interpretations", ()))
+    }
     if "projection" in results:
-        return Kind("projection.html.j2", projection_tables, PROJECTION_FIGURES)
+        figures = PROJECTION_FIGURES | interpreted
+        return Kind("projection.html.j2", projection_tables, figures)
     if "search" in results:
         hunting = HUNT_FIGURES if "hunt" in results else {}
         return Kind("search.html.j2", search_tables, SEARCH_FIGURES | hunting)
-    return Kind("report.html.j2", make_tables, FIGURES, _of_study)
+    return Kind("report.html.j2", make_tables, FIGURES | interpreted, _of_study)
 
 
 def _of_study(results: Results) -> dict[str, Any]:

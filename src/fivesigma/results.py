@@ -31,6 +31,7 @@ __all__ = ["assemble", "heading", "save", "write"]
 
 AVERAGED = 4000
 BIN_GEV = 100.0
+NOT_OF_POINTS = ("points", "interpretation")
 
 
 def save(run: Run, out: Path) -> Path:
@@ -56,6 +57,7 @@ def assemble(run: Run) -> dict[str, Any]:
     return _about(run) | {
         "average_images": _average_images(run),
         "points": points,
+        "interpretations": _interpretations(run),
         "reach": reaches,
         "published": [numbers.model_dump(exclude_none=True) for numbers in run.study.published],
         "summary": _summary(run.study, points, reaches),
@@ -123,10 +125,22 @@ def _points(run: Run) -> list[dict[str, Any]]:
             "representation": build(task.arm).seen.name,
         }
         for training in record["trainings"]:
-            shared = {k: v for k, v in training.items() if k != "points"}
+            shared = {k: v for k, v in training.items() if k not in NOT_OF_POINTS}
             shared["hash"] = f"{record['hash']}-{training['repeat']}-{training['seed']}"
             points += [head | shared | point for point in training["points"]]
     return points
+
+
+def _interpretations(run: Run) -> list[dict[str, Any]]:
+    """What the networks look at that were trained on the first data set."""
+    return [
+        {"method": _method(record["task"], run), "s_over_sqrt_b": max(strengths)}
+        | training["interpretation"]
+        for record in run.records
+        for training in record["trainings"]
+        if "interpretation" in training
+        for strengths in [[point["s_over_sqrt_b"] for point in training["points"]]]
+    ]
 
 
 def _reach(points: list[dict[str, Any]], study: Study) -> dict[str, dict[str, dict[str, Any]]]:

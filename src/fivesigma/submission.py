@@ -18,7 +18,7 @@ __all__ = ["plotted", "submission", "workspaces"]
 AXES = (
     *("method", "signal", "sample", "process", "cut", "p_value", "data_set", "s_over_sqrt_b"),
     *("eps_b", "repeat", "restart", "seed", "epoch", "point", "low_gev", "high_gev"),
-    *("threshold", "feature", "other_feature", "parameter"),
+    *("threshold", "feature", "other_feature", "parameter", "jet", "eta", "phi"),
 )
 
 ENDS = (("", "mean"), ("_std", "std"))
@@ -36,7 +36,8 @@ def plotted(results: Results) -> dict[str, list[Row]]:
 
     `mass spectrum`; of each training `learning`, its losses, and `roc`; of a search `null sets`,
     the p-values of each data set without a signal, and `power sets`, the significances with one; of
-    a projection `thresholds`, what is above each, and `correlations` of the features.
+    a projection `thresholds`, what is above each, and `correlations` of the features; of networks
+    `attribution maps`, of each pixel [logit].
     """
     rows: dict[str, list[Row]] = {"mass spectrum": _spectrum(results.get("m_jj") or {})}
     trainings = [
@@ -75,7 +76,25 @@ def plotted(results: Results) -> dict[str, list[Row]]:
         )
         for i, (z, z_calibrated) in enumerate(zip(*of_sets, strict=True))
     ]
+    rows["attribution maps"] = _maps(results)
     return rows | _projected(results)
+
+
+def _maps(results: Results) -> list[Row]:
+    """Of the first jet of signal, and so on, pixel by pixel."""
+    rows: list[Row] = []
+    for one in results.get("interpretations", ()):
+        head = {key: one[key] for key in ("method", "s_over_sqrt_b") if key in one}
+        for process in ("signal", "background") if "maps" in one else ():
+            values, w = np.array(one["maps"][process]), one["maps"]["half_width"]
+            centres = (2 * np.arange(values.shape[1]) + 1) * w / values.shape[1] - w
+            rows += [
+                head
+                | {"process": process, "jet": 1 + j, "eta": centres[i], "phi": centres[k]}
+                | {"attribution": value}
+                for (j, i, k), value in np.ndenumerate(values)
+            ]
+    return rows
 
 
 def _projected(results: Results) -> dict[str, list[Row]]:

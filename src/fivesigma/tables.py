@@ -9,8 +9,8 @@ from .series import Results, Series, at_cut, cuts, number, series, spread
 from .statistics import components
 
 __all__ = [
-    *("Row", "decimal", "digits", "make_tables", "measured", "percent", "reach_lines"),
-    "search_tables",
+    *("Row", "decimal", "digits", "importance_rows", "make_tables", "measured", "percent"),
+    *("reach_lines", "search_tables"),
 ]
 
 Row = dict[str, Any]
@@ -21,7 +21,8 @@ def make_tables(results: Results) -> dict[str, list[Row]]:
     """The tables of the report by name, rows of plain numbers with units in the keys.
 
     `reach`, `working_points` (median, low and high over repeats), `trainings` (one row a training
-    and working point), `spread` (between data sets and between seeds) and `cutflow`.
+    and working point), `spread` (between data sets and between seeds), `cutflow`, and `importance`
+    of the inputs of networks.
     """
     return {
         "reach": [
@@ -42,7 +43,19 @@ def make_tables(results: Results) -> dict[str, list[Row]]:
             for name, sample in results["samples"].items()
             for line in sample["cutflow"]
         ],
+        "importance": importance_rows(results),
     }
+
+
+def importance_rows(results: Results) -> list[Row]:
+    """A row for each input of each network that was interpreted, in logits."""
+    return [
+        {key: one[key] for key in ("method", "signal", "s_over_sqrt_b") if key in one}
+        | {"feature": name, **{key: ranked[key][i] for key in ranked if key != "names"}}
+        for one in results.get("interpretations", ())
+        for ranked in [one["ranking"]]
+        for i, name in enumerate(ranked["names"])
+    ]
 
 
 def _working_points(results: Results, one: Series) -> list[Row]:

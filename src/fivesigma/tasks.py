@@ -21,6 +21,7 @@ from .configuration import Arm
 from .datasets import Dataset
 from .digest import DIGITS, digest
 from .evaluation import accuracy
+from .interpretation import interpret
 from .measurement import evaluate
 from .mixtures import Mixture, Pool, mix, pure
 from .networks import NETWORKS
@@ -65,6 +66,10 @@ class Ready:
     """How to learn, with a seed for each."""
     tests: dict[int, tuple[Any, Any]]
     """By repeat: test events of signal and of background, in the signal region."""
+
+    def seen(self, x: Any) -> Any:
+        """Events as the network sees them."""
+        return self.learner.augmentation.seen(x) if self.learner.augmentation else x
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,14 @@ class Task:
                     "true_accuracy": accuracy(scores, truth),
                 }
             collapsed = measured["collapsed"] or bool(history and history.collapsed)
+            if self.arm.interpret and training.repeat == 0 and not training.restart:
+                measured["interpretation"] = interpret(
+                    fitted.networks[i],
+                    (ready.seen(ready.tests[0][0]), ready.seen(ready.tests[0][1])),
+                    build(self.arm).seen,
+                    rng=np.random.default_rng(self.seed),
+                    **self.arm.interpret.model_dump(),
+                )
             what = {
                 "repeat": training.repeat,
                 "restart": training.restart or 0,

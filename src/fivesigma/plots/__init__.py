@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
+from .attributions import attribution_maps, importances
 from .events import average_images, mass_spectrum
 from .projections import (
     correlations,
@@ -20,7 +21,14 @@ from .strengths import auc, significance
 from .trainings import accuracy, learning_curves, roc_curves
 from ..series import Results
 
-__all__ = ["FIGURES", "HUNT_FIGURES", "PROJECTION_FIGURES", "SEARCH_FIGURES", "Figure"]
+__all__ = [
+    "ATTRIBUTION_FIGURES",
+    "FIGURES",
+    "HUNT_FIGURES",
+    "PROJECTION_FIGURES",
+    "SEARCH_FIGURES",
+    "Figure",
+]
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
     "significance": significance,
@@ -38,6 +46,12 @@ SEARCH_FIGURES: dict[str, Callable[[Results], Figure]] = {
     "power": power,
     "mass_spectrum": mass_spectrum,
 }
+
+ATTRIBUTION_FIGURES: dict[str, Callable[[Results], Figure]] = {
+    "ranking": importances,
+    "maps": attribution_maps,
+}
+"""By the part of an interpretation that they show."""
 
 HUNT_FIGURES: dict[str, Callable[[Results], Figure]] = {"hunt": hunt}
 

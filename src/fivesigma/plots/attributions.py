@@ -1,36 +1,71 @@
 """Figures of what a network looks at: its inputs in order, and where in a jet they lie."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from .base import INK, PROCESSES, STYLE, empty, legend, line_handle, panels
 from ..importance import JetMap, Ranking
+from ..series import Results
 
 AWAY = "#0072b2"
+MOST = 3
+"""Networks that are shown."""
+NUMBERS = ("mean", "mean_low", "mean_high", "size", "size_low", "size_high")
+
+
+def importances(results: Results) -> Figure:
+    """Rankings of the inputs of networks, one above the other."""
+    shown = {_named(one): one["ranking"] for one in results.get("interpretations", ())[:MOST]}
+    return importance(
+        {
+            name: Ranking(tuple(row["names"]), *(np.array(row[k]) for k in NUMBERS))
+            for name, row in shown.items()
+        }
+    )
+
+
+def attribution_maps(results: Results) -> Figure:
+    """Maps of the networks that see images or clouds, of signal and background."""
+    shown = [one for one in results.get("interpretations", ()) if "maps" in one][:MOST]
+    return jet_maps(
+        {
+            f"{_named(one)}\n{process}": JetMap(
+                np.array(one["maps"][process]), one["maps"]["half_width"]
+            )
+            for one in shown
+            for process in ("signal", "background")
+        }
+    )
+
+
+def _named(one: Mapping[str, Any]) -> str:
+    if "s_over_sqrt_b" in one:
+        return f"{one['method']}, $S/\\sqrt{{B}}$ = {one['s_over_sqrt_b']:g}"
+    return f"{one['method']}, {one['signal']}"
 
 
 @rc_context(STYLE)
-def importance(found: Ranking, *, most: int = 20) -> Figure:
-    """Mean attribution of the `most` important features as bars, mean absolute one as diamonds."""
-    n = min(most, len(found.names))
+def importance(rankings: Mapping[str, Ranking], *, most: int = 20) -> Figure:
+    """Mean attribution of the `most` important features as bars, mean absolute one as diamonds.
+
+    Args:
+        rankings: by the name of the network, one a row.
+        most: features that are shown of each.
+    """
+    n = max((min(most, len(found.names)) for found in rankings.values()), default=0)
     if not n:
         return empty("no features")
-    figure, ((axis,),) = panels(1, 1, size=(8.5, 1.5 + 0.27 * n))
-    y, mean, size = np.arange(n), found.mean[:n], found.size[:n]
-    colours = np.where(mean >= 0, PROCESSES["signal"], AWAY)
-    axis.barh(y, mean, color=colours, height=0.65, alpha=0.75)
-    axis.hlines(y, found.mean_low[:n], found.mean_high[:n], color=INK, lw=1.6)
-    axis.hlines(y, found.size_low[:n], found.size_high[:n], color=INK, lw=1.2)
-    axis.plot(size, y, ls="", marker="D", ms=5, mfc="white", mec=INK, mew=1.2)
-    axis.axvline(0, color=INK, lw=1)
-    axis.set(yticks=y, yticklabels=found.names[:n], ylim=(n - 0.4, -0.6))
+    figure, axes = panels(len(rankings), 1, size=(8.5, 1.5 + 0.27 * n))
+    for (axis,), (name, found) in zip(axes, rankings.items(), strict=True):
+        _bars(axis, found, min(most, len(found.names)))
+        axis.set_title(name if len(rankings) > 1 else "")
     axis.set_xlabel("attribution to the logit, mean over events")
-    axis.grid(visible=False, axis="y")
-    axis.set_axisbelow(True)
     bar = {"ls": "", "marker": "s", "ms": 8}
     handles = [
         line_handle("mean, towards signal", color=PROCESSES["signal"], **bar),
@@ -40,6 +75,19 @@ def importance(found: Ranking, *, most: int = 20) -> Figure:
     ]
     legend(figure, handles, side="lower")
     return figure
+
+
+def _bars(axis: Axes, found: Ranking, n: int) -> None:
+    y, mean, size = np.arange(n), found.mean[:n], found.size[:n]
+    colours = np.where(mean >= 0, PROCESSES["signal"], AWAY)
+    axis.barh(y, mean, color=colours, height=0.65, alpha=0.75)
+    axis.hlines(y, found.mean_low[:n], found.mean_high[:n], color=INK, lw=1.6)
+    axis.hlines(y, found.size_low[:n], found.size_high[:n], color=INK, lw=1.2)
+    axis.plot(size, y, ls="", marker="D", ms=5, mfc="white", mec=INK, mew=1.2)
+    axis.axvline(0, color=INK, lw=1)
+    axis.set(yticks=y, yticklabels=found.names[:n], ylim=(n - 0.4, -0.6))
+    axis.grid(visible=False, axis="y")
+    axis.set_axisbelow(True)
 
 
 @rc_context(STYLE)

@@ -48,6 +48,9 @@ class Fitted:
     histories: tuple[History | None, ...]
     """What happened in the training on each data set; None where there was none."""
 
+    networks: tuple[nn.Module, ...] = ()
+    """What was trained on each data set, where that is one network with one logit."""
+
 
 @dataclass(frozen=True)
 class Augmentation:

@@ -59,7 +59,7 @@ class Direct:
         seen = learner.augmentation.seen if learner.augmentation else lambda x: x
         precision = learner.settings.precision
         score = lambda i, x: predict(networks[i], seen(x), precision=precision)  # noqa: E731
-        return Fitted(score, histories)
+        return Fitted(score, histories, networks)
 
 
 def _fit(
