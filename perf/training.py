@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from fivesigma.losses import CrossEntropy
 from fivesigma.networks.cnn import CNN
+from fivesigma.schedule import gains_from_bfloat16
 from fivesigma.training import predict, step
 
 BATCH_SIZE = 512
@@ -140,12 +141,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="time for each size [s]")
     arguments = parser.parse_args()
     amx = torch.cpu._is_amx_tile_supported()
-    has_bfloat16 = amx or torch.cpu._is_avx512_bf16_supported()
+    precision = "bfloat16" if gains_from_bfloat16() else "float32"
     result: dict[str, object] = {}
     for pixels in arguments.pixels:
         result[str(pixels)] = asdict(measure(pixels, seconds=arguments.seconds))
         print(f"{pixels} x {pixels}: {result[str(pixels)]}", flush=True)
-    print(json.dumps(result | {"precision": "bfloat16" if has_bfloat16 else "float32", "amx": amx}))
+    print(json.dumps(result | {"precision": precision, "amx": amx}))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ while $A$ is of the events behind a cut, where a signal shows.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
@@ -30,6 +32,7 @@ __all__ = [
     "Precision",
     "Trace",
     "TrainingSettings",
+    "gains_from_bfloat16",
     "uses_bfloat16",
 ]
 
@@ -217,5 +220,18 @@ def _argos(held_out: HeldOut | None) -> float:
 
 def uses_bfloat16(precision: Precision) -> bool:
     """Whether matrix products are done in bfloat16 on this processor."""
-    has_bfloat16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return precision == "bfloat16" or (precision == "auto" and has_bfloat16)
+    return precision == "bfloat16" or (precision == "auto" and gains_from_bfloat16())
+
+
+@functools.cache
+def gains_from_bfloat16() -> bool:
+    """Whether products in bfloat16 are faster than in float32 on this processor.
+
+    With tiles (AMX) they are. Vector units for them are as fast as those for float32 on processors
+    by Intel, so that conversions make the sum slower, and twice as fast on others.
+    """
+    if torch.cpu._is_amx_tile_supported():
+        return True
+    cpuinfo = Path("/proc/cpuinfo")
+    intel = cpuinfo.is_file() and "GenuineIntel" in cpuinfo.read_text()
+    return bool(torch.cpu._is_avx512_bf16_supported()) and not intel
