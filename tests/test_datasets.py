@@ -1,5 +1,7 @@
 """Every event carries a number, so that it can be followed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -207,6 +209,15 @@ def test_dataset_split_is_by_event(signal, background, rng):
         assert 0.4 < part.truth.mean() < 0.6
     with pytest.raises(ValueError, match=r"expected a fraction within \[0, 1\]; got 1.5"):
         data.split(1.5, rng=rng)
+
+
+def test_dataset_split_keeps_showers_of_a_hard_event_together(signal, background, rng):
+    data = pure(signal, background, 500, rng=rng)
+    origin = rng.integers(0, 200, len(data))
+    train, validation = replace(data, origin=origin).split(0.8, rng=rng)
+    assert len(set(train.origin)) == round(0.8 * len(set(origin)))
+    assert not set(train.origin) & set(validation.origin)
+    assert sorted([*tags(train.x), *tags(validation.x)]) == sorted(tags(data.x))
 
 
 def test_dataset_checks_lengths_and_types(signal, background, rng):

@@ -98,7 +98,9 @@ def test_numbers_are_written_once(store):
 def test_repeated_showers_have_the_number_of_their_hard_event(tmp_path):
     weighted.write(WANTED, tmp_path, showers=2)
     origin = np.load(numbers(sample(tmp_path, WANTED.signal), ["h_t"]) / "origin.npy")
-    assert (np.unique(origin, return_counts=True)[1] == 2).all()
+    hard, counts = np.unique(origin, return_counts=True)
+    assert (counts == 2).all()
+    assert hard.tolist() == list(range(len(origin) // 2))
 
 
 def spoilt(_process, columns):

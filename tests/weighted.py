@@ -107,7 +107,8 @@ def write(wanted: Projection, store, *, showers=1, spoil=None):
         for i in range(-(-request.events // made_by.shard_events)):
             columns = events(request, rng)
             if showers > 1:
-                columns["hard_event"] = i * PER_SHARD + np.arange(PER_SHARD) // showers
+                hard = i * PER_SHARD + np.arange(PER_SHARD) // showers
+                columns["hard_event"] = hard * 10**12 - 2**62  # numbers without a meaning
             columns = spoil(request.process, columns) if spoil else columns
             n = len(columns["h_t"])
             write_shard(ak.zip(columns), record(request, n), folder / f"shard-{i:05d}.parquet")

@@ -38,6 +38,9 @@ class Dataset:
     weight: NDArray[Any]
     """Event weight in the loss, shape (N,), float32, dimensionless."""
 
+    origin: NDArray[Any] | None = None
+    """Number of the hard event of each, shape (N,), where some are showers of the same."""
+
     def __post_init__(self) -> None:
         for name, dtype in (("x", "f4"), ("y", "f4"), ("truth", "i1"), ("weight", "f4")):
             value = getattr(self, name)
@@ -62,18 +65,25 @@ class Dataset:
         if isinstance(self.x, Augmented):
             raise TypeError("expected events to split before they are augmented")
         x = self.x.select(index) if isinstance(self.x, Rows) else self.x[index]
-        return Dataset(x, self.y[index], self.truth[index], self.weight[index])
+        origin = None if self.origin is None else self.origin[index]
+        return Dataset(x, self.y[index], self.truth[index], self.weight[index], origin)
 
     def split(self, fraction: float, *, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
         """Split by event at random; the first part has round(fraction N) of the N events.
 
-        Split before anything is fitted or augmented, so that no event is on both sides.
+        Split before anything is fitted or augmented, so that no event is on both sides. Where some
+        are showers of the same hard event, N counts hard events, and none of them is.
 
         Raises:
             ValueError: if `fraction` is not within [0, 1].
         """
         if not 0 <= fraction <= 1:
             raise ValueError(f"expected a fraction within [0, 1]; got {fraction}")
+        if self.origin is not None:
+            hard, inverse = np.unique(self.origin, return_inverse=True)
+            first = rng.permutation(len(hard))[: round(fraction * len(hard))]
+            mine = np.isin(inverse, first)
+            return self.subset(mine), self.subset(~mine)
         order = rng.permutation(len(self))
         n = round(fraction * len(self))
         return self.subset(order[:n]), self.subset(order[n:])

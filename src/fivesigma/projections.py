@@ -140,7 +140,9 @@ class ProjectionTask:
         elif isinstance(strategy.loss, Lovasz):
             loss = of_the_whole(strategy.loss, train, weight)
             strategy = dataclasses.replace(strategy, loss=loss)
-        data = Dataset(train.x, train.signal, train.signal, weight)
+        repeated = len(np.unique(train.origin)) < len(train)
+        origin = train.origin if repeated else None
+        data = Dataset(train.x, train.signal, train.signal, weight, origin)
         return _fitted(strategy, self._start(train), data, learner)
 
     def _start(self, train: Yields) -> Start:

@@ -78,7 +78,7 @@ def numbers(sample: Sample, names: Sequence[str]) -> Path:
     """Named numbers of the events of a sample, as arrays on disk beside it.
 
     Returns:
-        Folder with x.npy, float32 (N, F), and origin.npy, int64 (N,).
+        Folder with x.npy, float32 (N, F), and origin.npy, int64 (N,): hard events, from 0.
 
     Raises:
         ValueError: if there is no event, or a number is not finite.
@@ -95,7 +95,8 @@ def numbers(sample: Sample, names: Sequence[str]) -> Path:
     x = np.concatenate(parts)
     _usable(x, names)
     folder.mkdir(exist_ok=True)
-    _write(folder / "origin.npy", np.concatenate(origins) if repeated else np.arange(len(x)))
+    hard = np.unique(np.concatenate(origins), return_inverse=True)[1]
+    _write(folder / "origin.npy", hard if repeated else np.arange(len(x)))
     _write(folder / "x.npy", x)
     return folder
 
