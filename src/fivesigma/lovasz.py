@@ -142,11 +142,10 @@ class Lovasz(Batchwise):
         n, p = np.concatenate([np.zeros((2, 1)), sums], axis=1)
         s, b = n[-1] - n, self.epsilon + p
         Z = self.significance(s, b)
-        Z_00, Z_11 = Z[:-1], Z[1:]
         Z_01, Z_10 = self.significance(s[:-1], b[1:]), self.significance(s[1:], b[:-1])
-        of_signal = (Z_00 - Z_10 + Z_01 - Z_11) / 2
-        of_background = (Z_00 - Z_01 + Z_10 - Z_11) / 2
-        share = np.stack([of_signal, of_background]) / np.maximum(np.diff([n, p]), TINY)
+        both, difference = Z[:-1] - Z[1:], Z_01 - Z_10  # of signal and background, and between them
+        cost = np.stack([both + difference, both - difference]) / 2
+        share = cost / np.maximum(np.diff([n, p]), TINY)
         g = np.empty(len(m))
         k = np.cumsum(last) - last  # how many sets of equal errors are larger
         g[pi] = (w_pi * np.take(share, k, axis=1)).sum(axis=0)
