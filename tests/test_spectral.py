@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fivesigma.networks import spectral
+from fivesigma.networks import pooling, spectral
 from fivesigma.networks.pooling import PooledConvolution, pool
 from fivesigma.networks.spectral import Convolution
 
@@ -65,16 +65,21 @@ POOLED = {"papers": (25, 5), "even": (8, 5), "small kernel": (9, 3), "one pixel"
 
 
 @pytest.mark.parametrize(("pixels", "kernel"), POOLED.values(), ids=POOLED.keys())
-def test_pooled_convolution_is_that_of_torch(pixels, kernel):
+@pytest.mark.parametrize("cached", [1, 100, pooling.CACHED])
+def test_pooled_convolution_is_that_of_torch(pixels, kernel, cached, monkeypatch):
+    monkeypatch.setattr(pooling, "CACHED", cached)
+    torch.manual_seed(1)
     first = PooledConvolution(4, kernel, pixels=pixels).double()
+    torch.nn.init.normal_(first.bias)
     z, gamma, beta = normal(2, 3, pixels, pixels), normal(2, seed=2), normal(2, seed=3)
     inputs = [a.requires_grad_() for a in (z, gamma, beta)]
     y = first(*inputs)
     images = (gamma[:, None, None, None] * z + beta[:, None, None, None]).flatten(0, 1)
-    expected = F.max_pool2d(F.conv2d(images[:, None], first.weight, padding="same"), 2)
-    expected = expected.permute(2, 3, 0, 1)
+    expected = F.conv2d(images[:, None], first.weight, first.bias, padding="same")
+    expected = F.max_pool2d(expected, 2).relu().permute(2, 3, 0, 1)
+    assert 0.1 < (expected > 0).double().mean() < 0.95
     close(y, expected)
-    inputs.append(first.weight)
+    inputs += [first.weight, first.bias]
     for a, b in zip(gradients(y, *inputs), gradients(expected, *inputs), strict=True):
         close(a, b)
 

@@ -163,7 +163,7 @@ class CNN(nn.Module):
             z: standardised images, shape (N, 2, P, P).
         """
         first, second, third, fourth = self.convolutions
-        h = _activate(first(z.transpose(0, 1), self.norm.scale, self.norm.shift), first)
+        h = first(z.transpose(0, 1), self.norm.scale, self.norm.shift)
         h = _activate(pool(second(h)), second)
         h = _activate(pool(third(h)), third)
         h = _activate(fourth(h), fourth)

@@ -8,10 +8,11 @@ $$ \max_q \, (\gamma z + \beta m) \cdot W_q , \qquad q = 1 \dots 4 , $$
 
 is four matrix products and a maximum. $\gamma$ and $\beta$ scale and shift the image within its
 borders: $m$ is 1 within it and 0 in its padding, of which there are only a few patterns $U$. With
-the pattern of each window as a one-hot vector $u$, this is
-$(z, u) \cdot (\gamma W_q, \beta U W_q)$.
+the pattern of each window as a one-hot vector $u$, and the bias $b$, this is
+$(z, u) \cdot (\gamma W_q, \beta U W_q + b)$.
 
-The gradient of a maximum goes to the first that attains it. Pixels are the first axes of arrays.
+The gradient of a maximum goes to the first that attains it. Pixels are the first axes of arrays,
+and the four products are of so few at a time that they stay in the cache.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from torch import Tensor, nn
 
 __all__ = ["PooledConvolution", "pool"]
 
+CACHED = 400_000
+"""Numbers."""
+
 
 def pool(h: Tensor) -> Tensor:
     """Maximum over cells of 2 x 2 pixels, (H, H, N, C) to (H // 2, H // 2, N, C)."""
@@ -33,7 +37,9 @@ def pool(h: Tensor) -> Tensor:
 
 
 class PooledConvolution(nn.Conv2d):
-    """A convolution of one channel, without bias, and the maximum over cells of 2 x 2 pixels."""
+    """A convolution of one channel, the maximum over cells of 2 x 2 pixels, and ReLU."""
+
+    bias: Tensor
 
     U: Tensor
     u: Tensor
@@ -54,7 +60,7 @@ class PooledConvolution(nn.Conv2d):
     def forward(  # type: ignore[override]
         self, z: Tensor, gamma: Tensor, beta: Tensor
     ) -> Tensor:
-        """Convolved and pooled images, shape (P // 2, P // 2, J N, outputs).
+        """What becomes of images, shape (P // 2, P // 2, J N, outputs), at least 0.
 
         Args:
             z: images, shape (J, N, P, P).
@@ -69,7 +75,7 @@ class PooledConvolution(nn.Conv2d):
         W_q = torch.stack([F.pad(W, (j, 1 - j, i, 1 - i)) for i in (0, 1) for j in (0, 1)])
         W_q = W_q.flatten(2).transpose(1, 2)
         gamma, beta = gamma[:, None, None, None], beta[:, None, None, None]
-        W_q = torch.cat([gamma * W_q, beta * (self.U @ W_q)], dim=2)
+        W_q = torch.cat([gamma * W_q, beta * (self.U @ W_q) + self.bias], dim=2)
         m: Tensor = _LargestProduct.apply(zu, W_q.to(z.dtype))  # type: ignore[no-untyped-call]
         return m.view(H, H, J * N, -1)
 
@@ -85,36 +91,46 @@ class _Pool(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> Tensor:
         h, m = ctx.saved_tensors
         grad = torch.zeros_like(h) if len(h) % 2 else torch.empty_like(h)
-        for _ in _shares(_corners(h), m, g, out=_corners(grad)):
+        for _ in _shares(_corners(h), m, g.clone(), out=_corners(grad)):
             pass
         return grad
 
 
 class _LargestProduct(torch.autograd.Function):
-    """The maximum over q of x_j W_jq, (J, P, N, K) and (J, Q, K, C) to (P, J, N, C)."""
+    """The largest of 0 and x_j W_jq over q, (J, P, N, K) and (J, Q, K, C) to (P, J, N, C)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, W: Tensor) -> Tensor:
         J, P, N, _ = x.shape
-        h = [(x_j.flatten(0, 1) @ W_j).unflatten(1, (P, N)) for x_j, W_j in zip(x, W, strict=True)]
         m = x.new_empty(P, J, N, W.shape[-1])
-        for j, h_j in enumerate(h):
-            _maximum([*h_j], out=m[:, j])
+        h = []
+        for j, p in _blocks(J, P, N * W.shape[-1]):
+            h.append((x[j, p].flatten(0, 1) @ W[j]).view(len(W[j]), -1, N, W.shape[-1]))
+            _maximum([*h[-1]], out=m[p, j]).clamp_(min=0)
         ctx.save_for_backward(x, W, m, *h)
         return m
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor]:
         x, W, m, *h = ctx.saved_tensors
+        J, P, N, _ = x.shape
         grad_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
-        grad_W, share = torch.empty_like(W), torch.empty_like(h[0][0])
-        for j, h_j in enumerate(h):
-            shares = _shares([*h_j], m[:, j], g[:, j], out=[share] * len(h_j))
-            for q, g_q in enumerate(shares):
-                torch.mm(x[j].flatten(0, 1).t(), g_q.flatten(0, 1), out=grad_W[j, q])
+        grad_W = torch.zeros_like(W)
+        for (j, p), h_b in zip(_blocks(J, P, N * W.shape[-1]), h, strict=True):
+            x_b, m_b = x[j, p].flatten(0, 1).t(), m[p, j]
+            g_b = torch.ops.aten.threshold_backward(g[p, j], m_b, 0)
+            share = torch.empty_like(m_b)
+            for q, g_q in enumerate(_shares([*h_b], m_b, g_b, out=[share] * len(h_b))):
+                grad_W[j, q].addmm_(x_b, g_q.flatten(0, 1))
                 if grad_x is not None:
-                    grad_x[j] += g_q @ W[j, q].t()
+                    grad_x[j, p] += g_q @ W[j, q].t()
         return grad_x, grad_W
+
+
+def _blocks(J: int, P: int, size: int) -> list[tuple[int, slice]]:
+    """Jets, and runs of P pixels of a size, so long that four products of them stay cached."""
+    n = max(CACHED // (4 * size), 1)
+    return [(j, slice(p, p + n)) for j in range(J) for p in range(0, P, n)]
 
 
 def _corners(h: Tensor) -> list[Tensor]:
@@ -130,9 +146,8 @@ def _maximum(parts: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
 def _shares(
     parts: Sequence[Tensor], m: Tensor, g: Tensor, *, out: Sequence[Tensor]
 ) -> Iterable[Tensor]:
-    """What each part receives of the gradient g of the maximum m, into its own `out`."""
+    """What each part receives of the gradient g of the maximum m, into its own `out`; g is lost."""
     # Of the ways to write it this one is fast: no integer indices, no scatter, no booleans.
-    g = g.clone()
     for part, share in zip(parts[:-1], out, strict=False):
         torch.eq(part, m, out=share).mul_(g)
         g.sub_(share)
