@@ -115,16 +115,16 @@ class _LargestProduct(torch.autograd.Function):
         x, W, m, *h = ctx.saved_tensors
         J, P, N, _ = x.shape
         grad_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
-        grad_W = torch.zeros_like(W)
+        grad_W = torch.zeros_like(W, dtype=torch.promote_types(W.dtype, torch.float32))
         for (j, p), h_b in zip(_blocks(J, P, N * W.shape[-1]), h, strict=True):
             x_b, m_b = x[j, p].flatten(0, 1).t(), m[p, j]
             g_b = torch.ops.aten.threshold_backward(g[p, j], m_b, 0)
             share = torch.empty_like(m_b)
             for q, g_q in enumerate(_shares([*h_b], m_b, g_b, out=[share] * len(h_b))):
-                grad_W[j, q].addmm_(x_b, g_q.flatten(0, 1))
+                grad_W[j, q] += x_b @ g_q.flatten(0, 1)
                 if grad_x is not None:
                     grad_x[j, p] += g_q @ W[j, q].t()
-        return grad_x, grad_W
+        return grad_x, grad_W.to(W.dtype)
 
 
 def _blocks(J: int, P: int, size: int) -> list[tuple[int, slice]]:
