@@ -8,7 +8,7 @@ convexity in the errors rests, need all of them to be at most 0 (Figure 6.2).
 
 Revisiting Deep Learning for Particle Physics (Bardhan, 2023), thesis, IIIT Hyderabad, chapter 6.
 
-    python validation/losses.py --out docs/results/losses
+    python validation/landscapes.py --out docs/results/losses
 
 Ends with one line of JSON.
 """
