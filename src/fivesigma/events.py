@@ -105,7 +105,7 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     if n < 0:
         raise ValueError(f"expected a number of events >= 0; got {n}")
     lhe = None if process.lhe is None else _lhe_init(process.lhe)
-    batches, partons, origins, infos = [], [], [np.zeros(0, np.int64)], []
+    batches, partons, origins, counts = [], [], [np.zeros(0, np.int64)], []
     for pythia in _passes(process, seed, skip):
         for batch in _batches(pythia, n, from_file=lhe is not None):
             batches.append(_visible(batch, pythia.particleData))
@@ -113,13 +113,14 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
             if process.partons is not None:
                 partons.append(_partons(batch, process.partons))
             n -= len(batch)
-        infos.append(pythia.infoPython())
+        info = pythia.infoPython()
+        counts.append([info.nAccepted(), info.nSelected(), info.sigmaGen(), info.sigmaErr()])
         if n == 0:
             break
     if not batches and n > 0:
         source = process.lhe or f"the phase space of process {process.name!r}"
         raise ValueError(f"expected events in {source}; got none")
-    value, error = _cross_section(infos, lhe)
+    value, error = _cross_section(counts, lhe)
     return Events(
         particles=ak.concatenate(batches) if batches else _empty(),
         partons=ak.concatenate(partons) if partons else None,
@@ -203,14 +204,15 @@ def _lhe_init(path: Path) -> Any:
     return file.init
 
 
-def _cross_section(infos: list[Any], lhe: Any) -> tuple[float, float]:
-    """Cross section of the events that pass, and its error [fb]."""
-    tried = np.maximum([info.nSelected() for info in infos], 1)
-    value = FB_PER_MB * float(np.average([info.sigmaGen() for info in infos], weights=tried))
-    error = FB_PER_MB * infos[0].sigmaErr()
+def _cross_section(counts: list[list[float]], lhe: Any) -> tuple[float, float]:
+    """Cross section of events that pass, its error [fb]; of accepted, tried, sigma, error [mb]."""
+    accepted, tried, sigma, errors = np.transpose(counts)
+    tried = np.maximum(tried, 1)
+    value = FB_PER_MB * float(np.average(sigma, weights=tried))
+    error = FB_PER_MB * float(errors[0])
     if lhe is not None:
         n = tried.sum()
-        share = sum(info.nAccepted() for info in infos) / n
+        share = accepted.sum() / n
         stated = FB_PER_PB * sum(process.error**2 for process in lhe.procInfo) ** 0.5
         whole = FB_PER_PB * sum(process.xSection for process in lhe.procInfo)
         error = float(np.hypot(stated * share, whole * (share * (1 - share) / n) ** 0.5))
