@@ -109,7 +109,8 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     for pythia in _passes(process, seed, skip):
         for batch in _batches(pythia, n, from_file=lhe is not None):
             batches.append(_visible(batch, pythia.particleData))
-            origins.append(_hard_event(batch.info))
+            if process.showers > 1:
+                origins.append(_hard_event(batch.info))
             if process.partons is not None:
                 partons.append(_partons(batch, process.partons))
             n -= len(batch)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 __all__ = ["PooledConvolution", "pool"]
 
 CACHED = 400_000
-"""Numbers."""
+"""Numbers of the four products together that stay in a cache of 2 MB."""
 
 
 def pool(h: Tensor) -> Tensor:
@@ -40,7 +40,6 @@ class PooledConvolution(nn.Conv2d):
     """A convolution of one channel, the maximum over cells of 2 x 2 pixels, and ReLU."""
 
     bias: Tensor
-
     U: Tensor
     u: Tensor
 
