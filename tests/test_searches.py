@@ -66,6 +66,12 @@ def test_a_search_needs_arms_that_know_no_truth():
         study(**CHANGES | {"arms": [TREES, SUPERVISED]})
 
 
+def test_a_search_does_not_pass_over_an_interpretation():
+    interpreted = arm(CWOLA, interpret={})
+    with pytest.raises(ValueError, match=r"search: expected arms without interpret"):
+        study(**CHANGES | {"arms": [interpreted]})
+
+
 @pytest.mark.slow
 def test_a_task(plan):
     task = plan(study(**CHANGES)).searches()[-1]

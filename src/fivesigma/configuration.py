@@ -284,6 +284,12 @@ class Study(Headed):
         known = [arm.name for arm in self.arms if arm.label == "supervised"]
         if self.search and known:
             raise ValueError(f"search: expected arms that learn without the truth; got {known}")
+        interpreted = [arm.name for arm in self.arms if arm.interpret]
+        if self.search and interpreted:
+            raise ValueError(
+                f"search: expected arms without interpret, which takes one network; got "
+                f"{interpreted}"
+            )
         for published in self.published:
             if published.arm not in (None, *names):
                 raise ValueError(f"published: expected arms of {names}; got {published.arm!r}")
