@@ -21,7 +21,7 @@ TRUNK = (
     "rows", "datasets", "mixtures", "yields", "contrast", "networks", "losses", "lovasz",
     "argos", "schedule", "prediction",
     "training", "heads", "strategies", "folds", "decorrelation", "evaluation", "statistics",
-    "thresholds", "measurement", "attribution", "importance", "interpretation",
+    "reach", "thresholds", "measurement", "attribution", "importance", "interpretation",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
     "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "projection", "observed",
     "loading", "arms", "sources", "tasks", "searches", "projections", "samples", "plan",

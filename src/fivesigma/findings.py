@@ -22,8 +22,9 @@ from .argos import LEAST, argos
 from .background import Estimate, closure, closures
 from .calibration import Calibrated, bounded, calibrate, uniformity
 from .export import workspace
+from .reach import Reach, reach
 from .search import Closure, Cut, Interval, Outcome
-from .statistics import Reach, asimov, reach
+from .statistics import asimov
 
 __all__ = ["ANY", "Null", "distribution", "measures", "power", "quantiles"]
 
@@ -187,10 +188,9 @@ def power(
 def _reaches(
     strengths: Sequence[float], z: Sequence[Sequence[float]], rng: np.random.Generator
 ) -> dict[str, dict[str, Any]]:
-    """By target: the strength at which the median significance reaches it, 0 without a signal."""
-    grid, values = [0.0, *strengths], [[0.0, 0.0], *z]
+    """By target: the strength at which the median significance reaches it."""
     return {
-        f"{target:g}": _limits(reach(grid, values, rng=rng, z_target=target))
+        f"{target:g}": _limits(reach(strengths, z, rng=rng, z_target=target))
         for target in (3.0, 5.0)
     }
 

@@ -19,11 +19,11 @@ from .configuration import Study
 from .digest import digest
 from .events import generator_version
 from .projection import Projection
+from .reach import Reach, reach, reach_of_cuts
 from .representations import JetImages
 from .sample import Sample
 from .samples import n_background
 from .searched import searched
-from .statistics import reach, reach_of_cuts
 from .studies import Run, write_json
 from .tasks import REGIONS, Task
 
@@ -154,7 +154,7 @@ def _reach(points: list[dict[str, Any]], study: Study) -> dict[str, dict[str, di
         for eps in (f"{e:g}" for e in study.grid.eps_b):
             cuts = [[p["eps_b"][eps] for p in at] for at in repeats]
             if own[0]["label"] == "cwola":
-                r = reach(grid, [[cut["z_after"] for cut in at] for at in cuts], rng=rng)
+                r = _interpolated(grid, cuts, rng)
             else:  # the same trainings at all strengths
                 passed = ([cut[name] for cut in cuts[0]] for name in ("eps_s", "eps_b"))
                 r = reach_of_cuts(own[0]["n_background"], *passed, rng=rng)
@@ -165,6 +165,17 @@ def _reach(points: list[dict[str, Any]], study: Study) -> dict[str, dict[str, di
             found[method][eps] = {k: x if math.isfinite(x) else None for k, x in numbers.items()}
             found[method][eps] |= {"status": status}
     return found
+
+
+def _interpolated(
+    grid: list[float], cuts: list[list[dict[str, Any]]], rng: np.random.Generator
+) -> Reach:
+    """The reach of trainings on data of each strength, which know something at 0 as well."""
+    z = [[cut["z_after"] for cut in at] for at in cuts]
+    if grid[0] > 0 or len(grid) == 1:
+        return reach(grid, z, rng=rng)
+    at_zero = [cut["eps_s"] / cut["eps_b"] ** 0.5 for cut in cuts[0]]
+    return reach(grid[1:], z[1:], at_zero=at_zero, rng=rng)
 
 
 def _spectrum(run: Run) -> dict[str, Any]:
