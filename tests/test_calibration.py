@@ -46,6 +46,16 @@ def test_extrapolation_by_hand():
     assert narrow.z == pytest.approx(6)
 
 
+def test_a_long_tail_is_counted(rng):
+    """Four of 200 data sets as far, where a normal distribution of the others promises more."""
+    null = np.concatenate([nulls(rng, 196), norm.sf([3.6, 3.7, 3.8, 3.9])])
+    found = calibrate(float(norm.sf(3.55)), null)
+    assert (found.origin, found.p) == ("empirical", pytest.approx(5 / 201))
+    beyond = calibrate(float(norm.sf(6)), null)
+    assert beyond.origin == "extrapolated"
+    assert beyond.z < 6
+
+
 def test_p_is_never_zero(rng):
     found = calibrate(0.0, nulls(rng))
     assert 0 < found.p < 1e-9 or found.z > 6

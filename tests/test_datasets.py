@@ -75,6 +75,17 @@ def test_mix_counts_and_labels(signal, background, rng):
     assert (data.x.dtype, data.y.dtype, data.truth.dtype) == (np.float32, np.float32, np.int8)
 
 
+def test_mix_counts_that_vary_as_those_of_data(signal, background, rng):
+    """Mean and variance of a Poisson count, in each region."""
+    drawn = [
+        mix(signal, background, Mixture(40, 400), rng=rng, counts="poisson") for _ in range(400)
+    ]
+    for inside, expected in ((1, 440), (0, 40 * 0.26 + 400 * 1.05)):
+        n = np.array([(data.y == inside).sum() for data in drawn])
+        assert n.mean() == pytest.approx(expected, abs=4 * (expected / 400) ** 0.5)
+        assert n.var() == pytest.approx(expected, rel=0.3)
+
+
 def test_mix_fractions_are_those_of_the_two_samples(signal, background, rng):
     data = mix(signal, background, Mixture.from_ratio(0.25, 2000), rng=rng)
     f1, f2 = data.truth[data.y == 1].mean(), data.truth[data.y == 0].mean()

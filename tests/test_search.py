@@ -154,6 +154,8 @@ def test_the_common_recipe(rng):
         assert np.std([z[name] for z in fair]) == pytest.approx(1, abs=0.3)
     remembered = naive(rng.random(5000) ** 0.5, simulated, eps_b=EPS)
     assert remembered["0.1"] > 10
+    constant = naive(np.zeros(2000), np.zeros(100), eps_b=EPS)
+    assert constant["0.1"] == -8, "nothing passes, and the number is finite"
 
 
 def test_a_cut_that_is_too_tight(rng):

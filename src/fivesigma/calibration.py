@@ -5,12 +5,13 @@ them, a p-value of the data is as rare as it is among these,
 
 $$ p_\text{cal} = \frac{1 + \#\{t : p_t \leq p\}}{1 + T} . $$
 
-Where fewer than five of them are as small, that is only a bound, and the calibrated significance is
+Where fewer than five of them are as small, that says little, and the calibrated significance is
 extrapolated from the mean $\mu$ and the standard deviation $\sigma$ of $Z_t = \Phi^{-1}(1 - p_t)$,
 
 $$ Z_\text{cal} = \frac{Z - \max(\mu, 0)}{\max(\sigma, 1)} , $$
 
-which never exceeds $Z$.
+which never exceeds $Z$. Where some are as small, tails that are longer than those of a normal
+distribution show: the larger of both p-values is taken.
 
 References:
     Permutation p-values should never be zero (Phipson, Smyth, 2010)
@@ -27,9 +28,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import kstest
 
-from .counting import p_value, significance
+from .counting import bounded, p_value
 
-__all__ = ["Calibrated", "Uniformity", "bounded", "calibrate", "crossed", "uniformity"]
+__all__ = ["Calibrated", "Uniformity", "calibrate", "crossed", "uniformity"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Origin: TypeAlias = Literal["empirical", "extrapolated"]
@@ -53,11 +54,6 @@ class Calibrated:
     """T, data sets without a signal."""
 
 
-def bounded(p: ArrayLike) -> Floats:
-    """Significance of p-values, where 0 and 1 have finite ones."""
-    return np.clip(np.asarray(significance(p), dtype=np.float64), -8, 38)
-
-
 def calibrate(p: float, null: ArrayLike) -> Calibrated:
     """Calibrate a local p-value by those of data sets without a signal.
 
@@ -73,12 +69,11 @@ def calibrate(p: float, null: ArrayLike) -> Calibrated:
         raise ValueError(f"expected {4 * ENOUGH} data sets without a signal; got {p_t.size}")
     if not (np.all((p_t >= 0) & (p_t <= 1)) and 0 <= p <= 1):
         raise ValueError(f"expected p-values within [0, 1]; got {p} and {p_t}")
-    behind = int(np.sum(p_t <= p))
-    if behind >= ENOUGH:
-        found = min(1.0, (1 + behind) / (1 + len(p_t)))
-        return Calibrated(found, float(bounded(found)), "empirical", len(p_t))
-    z_t = bounded(p_t)
+    behind, z_t = int(np.sum(p_t <= p)), bounded(p_t)
+    counted = (1 + behind) / (1 + len(p_t))
     z = (bounded(p) - max(z_t.mean(), 0.0)) / max(z_t.std(ddof=1), 1.0)
+    if behind >= ENOUGH or (behind and counted > p_value(z)):
+        return Calibrated(counted, float(bounded(counted)), "empirical", len(p_t))
     return Calibrated(float(p_value(z)), float(z), "extrapolated", len(p_t))
 
 

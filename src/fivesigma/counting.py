@@ -39,17 +39,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 __all__ = [
-    "Scale",
-    "Tail",
-    "asimov_exclusion",
-    "li_ma",
-    "observed_discovery",
-    "observed_exclusion",
-    "on_off",
-    "p_value",
-    "poisson_deviance",
-    "poisson_p",
-    "significance",
+    *("Scale", "Tail", "asimov_exclusion", "bounded", "li_ma", "observed_discovery"),
+    *("observed_exclusion", "on_off", "p_value", "poisson_deviance", "poisson_p", "significance"),
 ]
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -133,6 +124,11 @@ def significance(p: ArrayLike, *, scale: Scale = "linear") -> Any:
         raise ValueError(f"expected p from {low:g} to {high:g} ({scale}); got {value[bad][0]}")
     Z = -special.ndtri(value) if scale == "linear" else -special.ndtri_exp(value)
     return (Z + 0.0)[()]
+
+
+def bounded(p: ArrayLike) -> FloatArray:
+    """Significance of p-values, where 0 and 1 have finite ones: 38 and -8."""
+    return np.clip(np.asarray(significance(p), dtype=np.float64), -8, 38)
 
 
 def p_value(z: ArrayLike, *, scale: Scale = "linear") -> Any:

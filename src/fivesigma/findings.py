@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from .argos import LEAST, argos
 from .background import Estimate, closure, closures
-from .calibration import Calibrated, bounded, calibrate, uniformity
+from .calibration import Calibrated, calibrate, uniformity
+from .counting import bounded
 from .export import workspace
 from .reach import Reach, reach
 from .search import Closure, Cut, Interval, Outcome

@@ -39,8 +39,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
-from .calibration import ENOUGH, bounded
-from .counting import p_value, significance
+from .calibration import ENOUGH
+from .counting import bounded, p_value, significance
 
 __all__ = ["Global", "Upcrossings", "global_p", "upcrossings"]
 

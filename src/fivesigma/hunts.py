@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import bounded, calibrate
+from .calibration import calibrate
+from .counting import bounded
 from .findings import Null, distribution, quantiles
 from .hunt import Global, Upcrossings, global_p, upcrossings
 from .windows import Window

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +35,10 @@ from numpy.typing import NDArray
 from .datasets import Dataset
 from .rows import Rows, joined
 
-__all__ = ["Mixture", "Pool", "mix", "pure"]
+__all__ = ["Counts", "Mixture", "Pool", "mix", "pure"]
 
 FloatArray: TypeAlias = NDArray[np.float32]
+Counts: TypeAlias = Literal["fixed", "poisson"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,26 +155,35 @@ class Mixture:
         return cls(L * sigma_S, L * sigma_B)
 
 
-def mix(signal: Pool, background: Pool, mixture: Mixture, *, rng: np.random.Generator) -> Dataset:
+def mix(
+    signal: Pool,
+    background: Pool,
+    mixture: Mixture,
+    *,
+    rng: np.random.Generator,
+    counts: Counts = "fixed",
+) -> Dataset:
     """One pseudo-data set, labelled by region: y = 1 in the signal region, 0 in the sidebands.
 
-    The counts are fixed, as in the papers: S and B in the signal region and S r_S and B r_B in
-    the sidebands, each rounded to the nearest integer, where r is the sideband ratio of the
-    process. Which events fill them is drawn from the pools without replacement, and anew in each
-    call: two data sets from one pool share events. Rows are not shuffled: signal and background
-    of the signal region, then of the sidebands.
+    S and B events are expected in the signal region and S r_S and B r_B in the sidebands, where r
+    is the sideband ratio of the process. Fixed counts are these, rounded to the nearest integer, as
+    in the papers; Poisson counts vary about them, as those of data do. Which events fill them is
+    drawn from the pools without replacement, and anew in each call: two data sets from one pool
+    share events. Rows are not shuffled: signal and background of the signal region, then of the
+    sidebands.
 
     Raises:
         ValueError: if a pool has too few events.
     """
     S, B = mixture.n_signal, mixture.n_background
-    outside_S = round(S * signal.sideband_ratio) if S else 0
-    outside_B = round(B * background.sideband_ratio) if B else 0
+    outside = [n and n * p.sideband_ratio for n, p in ((S, signal), (B, background))]
+    expected = [S, B, *outside]
+    n = [round(x) for x in expected] if counts == "fixed" else rng.poisson(expected).tolist()
     blocks = [
-        _draw(signal.signal_region, round(S), rng=rng, name="signal in the signal region"),
-        _draw(background.signal_region, round(B), rng=rng, name="background in the signal region"),
-        _draw(signal.sideband, outside_S, rng=rng, name="signal in the sideband"),
-        _draw(background.sideband, outside_B, rng=rng, name="background in the sideband"),
+        _draw(signal.signal_region, n[0], rng=rng, name="signal in the signal region"),
+        _draw(background.signal_region, n[1], rng=rng, name="background in the signal region"),
+        _draw(signal.sideband, n[2], rng=rng, name="signal in the sideband"),
+        _draw(background.sideband, n[3], rng=rng, name="background in the sideband"),
     ]
     return _dataset(blocks, y=(1, 1, 0, 0), truth=(1, 0, 1, 0))
 

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .background import Estimate, Spectrum, from_spectrum, interpolated
-from .counting import observed_discovery, p_value, poisson_p, significance
+from .counting import bounded, observed_discovery, p_value, poisson_p
 from .folds import Scored, threshold
 from .likelihood import Model, fit
 
@@ -266,6 +266,6 @@ def naive(
     found = {}
     for eps in eps_b:
         n, B = int((scores > np.quantile(simulated, 1 - eps)).sum()), eps * len(scores)
-        z = observed_discovery(n, B) if n > B else significance(poisson_p(n, B, tail="mid"))
+        z = observed_discovery(n, B) if n > B else bounded(poisson_p(n, B, tail="mid"))
         found[f"{eps:g}"] = float(z)
     return found

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .calibration import bounded
+from .counting import bounded
 from .series import Results, Series, at_cut, cuts, number, series, spread
 from .statistics import components
 

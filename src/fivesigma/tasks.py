@@ -7,6 +7,7 @@ strengths and arms.
 
 import dataclasses
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from .digest import DIGITS, digest
 from .evaluation import accuracy
 from .interpretation import interpret
 from .measurement import evaluate
-from .mixtures import Mixture, Pool, mix, pure
+from .mixtures import Counts, Mixture, Pool, mix, pure
 from .networks import NETWORKS
 from .rows import Blocks, Rows
 from .schedule import History
@@ -145,21 +146,17 @@ class Task:
                     rng=np.random.default_rng(self.seed),
                     **self.arm.interpret.model_dump(),
                 )
-            what = {
-                "repeat": training.repeat,
-                "restart": training.restart or 0,
-                "seed": seeds[i],
-                "n_train": _counts(data[i]),
-            }
+            what = {"repeat": training.repeat, "restart": training.restart or 0}
+            what |= {"seed": seeds[i], "n_train": _counts(data[i])}
             trainings.append(what | measured | learning(history) | {"collapsed": collapsed})
         return {"hash": self.hash, "trainings": trainings}
 
-    def prepare(self) -> "Ready":
+    def prepare(self, counts: Counts = "fixed") -> "Ready":
         """Draw the data sets, and build what learns from them."""
         built = build(self.arm)
         events = blocks(*self.pools)
         splits = {t.repeat: self._split(events, t.repeat) for t in self.trainings}
-        drawn = [self._draw(built, splits[t.repeat][1], t) for t in self.trainings]
+        drawn = [self._draw(built, splits[t.repeat][1], t, counts) for t in self.trainings]
         data, seeds = zip(*drawn, strict=True)
         return Ready(
             strategy=built.strategy,
@@ -202,7 +199,9 @@ class Task:
         tests, rests = zip(*pools, strict=True)
         return list(tests), list(rests)
 
-    def _draw(self, built: Built, pools: list[Pool], training: Training) -> tuple[Dataset, int]:
+    def _draw(
+        self, built: Built, pools: list[Pool], training: Training, counts: Counts
+    ) -> tuple[Dataset, int]:
         """The data set of a training, and its seed."""
         strength, B = training.strengths[0], self.n_background
         signal, background = pools
@@ -210,7 +209,8 @@ class Task:
         if self.arm.label == "supervised":
             data = pure(signal, background, self.arm.supervised_events or B, rng=rng)
         else:
-            data = mix(signal, background, Mixture.from_significance(strength, B), rng=rng)
+            mixture = Mixture.from_significance(strength, B)
+            data = mix(signal, background, mixture, rng=rng, counts=counts)
         seed = int(rng.integers(2**31, size=1 + (training.restart or 0))[-1])
         if self.arm.contrast:
             data = built.contrast(data, self.kinematics(data.x))
@@ -276,8 +276,8 @@ def blocks(*folders: Path) -> Blocks:
 
 
 def _counts(data: Dataset) -> dict[str, int]:
-    inside = data.y == 1
-    return {"signal_region": int(inside.sum()), "other": int((~inside).sum())}
+    n = int((data.y == 1).sum())
+    return {"signal_region": n, "other": len(data) - n}
 
 
 def learning(history: History | None) -> dict[str, Any]:
@@ -291,10 +291,7 @@ def tell(title: str) -> Progress:
     def progress(epoch: int, _most: int, _loss: float, validation_loss: float) -> None:
         from distributed import get_worker
 
-        try:
-            note = f"{title}: epoch {epoch}, loss {validation_loss:.4f}"
-            get_worker().log_event("epochs", note)
-        except ValueError:  # not on a Dask worker
-            return
+        with suppress(ValueError):  # not on a Dask worker
+            get_worker().log_event("epochs", f"{title}: epoch {epoch}, loss {validation_loss:.4f}")
 
     return progress

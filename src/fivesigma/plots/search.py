@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from .base import BEFORE, DISCOVERY, GREY, INK, RED, STYLE, empty, legend, line_handle, panels
-from ..calibration import bounded
-from ..counting import p_value
+from ..counting import bounded, p_value
 from ..series import COLOURS, MARKERS, Results, spread
 
 SHOWN = "shape"
