@@ -245,6 +245,28 @@ def test_events_are_disjoint_and_new_and_hard_tasks_are_learnt_again():
         assert a != b != c != a
 
 
+@pytest.mark.parametrize("shared", ["all", "some"])
+def test_what_is_evaluated_in_a_task_is_learnt_in_none(shared):
+    """Tasks of one background: its split is that of rows, not that of each task."""
+    n, rng = 1000, np.random.default_rng(0)
+    spied = Spied(rng.normal(size=(4 * n, 2, 1, 1)).astype("f4"))
+    tasks = []
+    for k in range(3):
+        background = np.arange(3 * n, 4 * n)[(100 * k if shared == "some" else 0) :]
+        y = np.repeat([1, 0], [n, len(background)])
+        rows = np.concatenate([np.arange(k * n, (k + 1) * n), background])
+        tasks.append(Dataset(Rows(spied, rows), y, y, np.ones(len(y))))
+    settings = replace(SETTINGS, events=60 if shared == "some" else n // 5, max_epochs=3)
+    meta_train(Toy(), tasks, settings, seed=0)
+    assert len(spied.reads) == 3 * 3 * 3
+    held_out = set().union(*spied.reads[2::3])
+    learnt = set().union(*spied.reads[::3], *spied.reads[1::3])
+    assert not held_out & learnt
+    assert len({i for i in held_out if i >= 3 * n}) > 60
+    if shared == "all":
+        assert len(held_out) == 4 * n // 5
+
+
 def test_stops_and_restores_the_best(instances):
     settings = replace(SETTINGS, events=20, meta_learning_rate=0.3, patience=2, max_epochs=50)
     after, seen = [], []
@@ -277,6 +299,7 @@ NAN = np.where(np.arange(1000)[:, None, None, None] % 7, GOOD.x, np.nan)
 BAD_SETTINGS = [
     *[(name, 0) for name in ("events", "base_epochs", "batch_size", "max_epochs", "patience")],
     *[("base_learning_rate", value) for value in (0.0, -1.0, math.nan, math.inf)],
+    *[("reserved", 0.0), ("reserved", 1.0), ("reserved", math.nan)],
     *[("meta_learning_rate", 0.0), ("hard_tasks", -1), ("precision", "float16")],
 ]
 BAD = {

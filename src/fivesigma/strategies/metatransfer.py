@@ -43,6 +43,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Adam
 
+from .episodes import Episodes
 from ..datasets import Dataset
 from ..losses import CrossEntropy
 from ..networks import Sliceable, Towered
@@ -71,7 +72,8 @@ class MetaSettings:
     base_learning_rate: float = 1e-3
     """Step size of Adam in (a), dimensionless."""
     base_epochs: int = 3
-    """Passes over the support events in (a)."""
+    """Passes over the support events in (a): all of them. In the papers one fifth is looked at
+    only, and decides nothing."""
     meta_learning_rate: float = 1e-4
     """Step size of Adam in (b), dimensionless: about how far a scale moves with a batch."""
     batch_size: int = 500
@@ -82,6 +84,8 @@ class MetaSettings:
     """Meta epochs without a lower mean evaluation loss after which training stops."""
     hard_tasks: int = 0
     """Number of tasks that are learnt once more."""
+    reserved: float = 0.5
+    """Share of the events of each process that the pretraining leaves for this."""
     precision: Precision = "auto"
     """Arithmetic of matrix products; "auto" is bfloat16 where the processor has it."""
 
@@ -91,6 +95,8 @@ class MetaSettings:
                 expected, fulfilled = f"one of {get_args(Precision)}", value in get_args(Precision)
             elif name.endswith("rate"):
                 expected, fulfilled = "positive and finite", 0 < value < math.inf
+            elif name == "reserved":
+                expected, fulfilled = "within (0, 1)", 0 < value < 1
             else:
                 least = 0 if name == "hard_tasks" else 1
                 expected, fulfilled = f"at least {least}", value >= least
@@ -193,9 +199,10 @@ def meta_train(
 ) -> tuple[nn.Module, MetaHistory]:
     """Learn scales and shifts of a copy of a pretrained network on many tasks.
 
-    One fifth of the events of each task is for evaluation only, the same in all epochs; from it and
-    from the others, events are drawn anew in each. Weights that require no gradient are not trained
-    at all; if the tower has no other ones than those of its layers, (a) embeds its events once.
+    One fifth of the events of each task is for evaluation only, the same in all epochs, and learnt
+    in no other task that has it too; from it and from the others, events are drawn anew in each
+    epoch. Weights that require no gradient are not trained at all; if the tower has no other ones
+    than those of its layers, (a) embeds its events once.
 
     Args:
         network: pretrained network of tower and head.
@@ -226,7 +233,7 @@ def meta_train(
 class _Meta:
     def __init__(self, scaled: Scaled, tasks: Sequence[Dataset], s: MetaSettings, rng: Rng) -> None:
         self.scaled, self.tasks, self.settings, self.rng = scaled, tasks, s, rng
-        self.labels, self.records = [self._split(k) for k in range(len(tasks))], list[Any]()
+        self.episodes, self.records = Episodes(tasks, s.events, rng), list[Any]()
         stop = TrainingSettings(s.meta_learning_rate, s.batch_size, s.max_epochs, s.patience)
         self.trace, self.hard = Trace(stop), dict[int, list[Index]]()
 
@@ -237,7 +244,7 @@ class _Meta:
             self._learn(k, *events)
         spare, result = {}, np.empty((len(self.tasks), 3))
         for k in self.rng.permutation(len(self.tasks)).tolist():
-            support, query, *spare[k], evaluation = self._draw(k)
+            support, query, *spare[k], evaluation = self.episodes.draw(k)
             result[k] = self._learn(k, support, query), *self._evaluate(k, evaluation)
         L_b, L_c, accuracy = result.mean(axis=0).tolist()
         hardest = np.argsort(result[:, 2], kind="stable")[: self.settings.hard_tasks].tolist()
@@ -252,21 +259,6 @@ class _Meta:
         epochs: list[Any] = [*zip(*self.records, strict=True)]
         epochs += [self.trace.best_epoch, tuple(self.trace.seconds)]
         return self.scaled.merged(), MetaHistory(self.scaled.layers, *epochs)
-
-    def _split(self, k: int) -> list[list[Index]]:
-        """The events of task k, signal and background: those for evaluation, and the others."""
-        y, weight, n = self.tasks[k].y, self.tasks[k].weight, 5 * self.settings.events
-        labels = [self.rng.permutation(np.flatnonzero((y == c) & (weight > 0))) for c in (1, 0)]
-        if (got := min(map(len, labels))) < n:
-            raise ValueError(f"expected {n} events of labels 0 and 1 each; got {got} in task {k}")
-        return [np.split(index, [len(index) // 5]) for index in labels]
-
-    def _draw(self, k: int) -> list[Index]:
-        """Support and query, these once more, and evaluation: disjoint, of 2 x events each."""
-        n, rng = self.settings.events, self.rng
-        learn = [rng.choice(i, 4 * n, replace=False).reshape(4, n) for _, i in self.labels[k]]
-        evaluate = [rng.choice(i, n, replace=False) for i, _ in self.labels[k]]
-        return [*np.concatenate(learn, axis=1), np.concatenate(evaluate)]
 
     def _read(self, k: int, index: Index) -> list[Tensor]:
         return [tensor(getattr(self.tasks[k], name)[index]) for name in ("x", "y", "weight")]
