@@ -5,6 +5,7 @@ printed digits), and Pythia 8.317.2 alone, 5000 events with seed 7 (cross sectio
 """
 
 import gzip
+import itertools
 import re
 from dataclasses import replace
 from decimal import Decimal
@@ -363,21 +364,22 @@ def test_each_cut_of_the_veto(name):
 # Les Houches event files
 
 
-def les_houches(energies):
+def les_houches(energies, weights=(1.0,), strategy=3):
     """u u -> u u at 90 degrees with these beam-parton energies [GeV]; 7 pb."""
     head = (
         '<LesHouchesEvents version="3.0">\n<init>\n'
-        "2212 2212 6500. 6500. 0 0 247000 247000 3 1\n7. 0.1 1. 1\n</init>\n"
+        f"2212 2212 6500. 6500. 0 0 247000 247000 {strategy} 1\n7. 0.1 1. 1\n</init>\n"
     )
     colours = ("502 0", "501 0", "501 0", "502 0")
     events = []
-    for e in energies:
+    for e, weight in zip(energies, itertools.cycle(weights)):
         momenta = (("-1 0 0", 0, e), ("-1 0 0", 0, -e), ("1 1 2", e, 0), ("1 1 2", -e, 0))
         lines = [
             f"2 {origin} {colour} {px} 0. {pz} {e} 0. 0. 9."
             for (origin, px, pz), colour in zip(momenta, colours, strict=True)
         ]
-        events.append("\n".join(["<event>", f"4 1 1. {e} 0.0075 0.09", *lines, "</event>", ""]))
+        first = f"4 1 {weight} {e} 0.0075 0.09"
+        events.append("\n".join(["<event>", first, *lines, "</event>", ""]))
     return head + "".join(events) + "</LesHouchesEvents>\n"
 
 
@@ -432,6 +434,31 @@ def test_hard_events_may_be_showered_again(hard_events):
     assert generate(replace(process, showers=1), 3, seed=1).hard_event is None
     with pytest.raises(ValueError, match=r"expected events in .*; got none"):
         generate(process, 1, seed=1, skip=9)
+
+
+WEIGHTS = {  # weights, strategy of the file, what is said
+    "negative": ((1.0, 1.0, -1.0), -3, "got -1 to 1"),
+    "one in three": ((7.0, 7.0, -7.0), -4, "got -7 to 7"),
+    "unequal": ((7.0, 8.0), -4, "got 7 to 8"),
+    "all negative": ((-1.0,), -3, "got -1 to -1"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("weights", "strategy", "said"), WEIGHTS.values(), ids=WEIGHTS.keys())
+def test_weighted_events_are_refused(weights, strategy, said, tmp_path):
+    path = tmp_path / "weighted.lhe"
+    path.write_text(les_houches(ENERGIES, weights, strategy))
+    with pytest.raises(ValueError, match=f"all the same and positive; {said}") as error:
+        generate(lhe(file=str(path), multiparton="off"), 3, seed=1)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_weights_may_be_any_number_that_is_the_same(tmp_path):
+    path = tmp_path / "weighted.lhe"
+    path.write_text(les_houches(ENERGIES, (7.0,), -4))
+    assert len(generate(lhe(file=str(path), multiparton="off"), 3, seed=1)) == 3
 
 
 @pytest.mark.slow

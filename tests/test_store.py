@@ -21,6 +21,7 @@ from fivesigma.jets import JetDefinition, cluster
 from fivesigma.kinematics import dijet_mass
 from fivesigma.selection import Cut, Selection
 from fivesigma.store import Recipe, default_folder, make, missing, open_sample
+from fivesigma.vetoes import ShowerVeto
 
 INFINITY = float("inf")
 PROCESS = Process(
@@ -222,6 +223,22 @@ def test_showers_of_the_same_hard_event_are_known_by_its_number(tmp_path):
     assert ak.all(kept.m_jj[:2] != kept.m_jj[2:])
     with pytest.raises(ValueError, match=r"expected events in .*; got none"):
         make(replace(recipe, shard_events=2), 8, folder=tmp_path, workers=1)
+
+
+@pytest.mark.slow
+def test_parts_of_a_file_behind_a_veto_share_hard_events(tmp_path):
+    """The lightest of three is dropped, so that the first part of two takes the third as well."""
+    file = tmp_path / "dijets.lhe"
+    file.write_text(les_houches(ENERGIES))
+    veto = ShowerVeto(20.0, radius=0.8, pt_min=0.0, eta_max=9.0, mass_min=4000.0, mass_max=2e4)
+    process = replace(lhe(file=str(file), multiparton="off"), veto=veto)
+    every = Selection((Cut("two jets", "n_jets", ((2, INFINITY),)),), ())
+    recipe = replace(RECIPE, process=process, detector=NoDetector(), selection=every)
+    sample = make(replace(recipe, shard_events=2), 3, folder=tmp_path, workers=1)
+    kept = ak.concatenate(list(sample.batches(["m_jj", "hard_event"])))
+    assert kept.hard_event[0] != kept.hard_event[1] == kept.hard_event[2]
+    assert kept.m_jj[1] != kept.m_jj[2]
+    assert recipe.hash != replace(recipe, process=replace(process, veto=None)).hash
 
 
 @pytest.mark.slow

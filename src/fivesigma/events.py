@@ -32,6 +32,7 @@ PARTON_PT_MIN = 1.0
 SEED_MAX = 900_000_000
 FB_PER_MB = 1e12
 FB_PER_PB = 1e3
+SAME = 1e-4
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,15 @@ class Process:
     """Cross section of the source over that of the generator, both without vetoes and limits on the
     phase space; None for the generator's own."""
 
+    @property
+    def repeats(self) -> bool:
+        """Whether events may share a hard event.
+
+        It can be showered more than once, or taken by two parts of a sample, since one that drops
+        events at a veto goes on beyond the start of the next.
+        """
+        return self.showers > 1 or (self.lhe is not None and self.veto is not None)
+
 
 @dataclass(frozen=True)
 class Events:
@@ -70,8 +80,8 @@ class Events:
     """N * var * {pt [GeV], eta, phi, flavour}, the partons that the process keeps, at all stages of
     the shower, above 1 GeV; flavour is the |PDG code|."""
     hard_event: NDArray[np.int64] | None = None
-    """Numbers that are equal for the same hard event of an event file, shape (N,); None where each
-    hard event is showered once."""
+    """Numbers that are equal for the same hard event of an event file, shape (N,); None where no
+    two events can share one (`Process.repeats`)."""
     cross_section_fb: float = float("nan")
     """Cross section of the process, after the veto if there is one [fb]."""
     cross_section_error_fb: float = float("nan")
@@ -96,11 +106,12 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
         n: Number of events that pass the process' veto; fewer only when an event file ends before.
         seed: Pythia's seed, 1 to 900 000 000; the same seed gives the same events.
         skip: Number of hard events of an event file to leave out first; those of each time that it
-            is gone through count.
+            is gone through count, and so do those that a veto drops.
 
     Raises:
-        ValueError: A setting that Pythia does not know, an unreadable event file, no event at all,
-        n < 0 or a seed out of range.
+        ValueError: A setting that Pythia does not know, an unreadable event file or one with
+        weights that are not all the same and positive, no event at all, n < 0 or a seed out of
+        range.
     """
     if n < 0:
         raise ValueError(f"expected a number of events >= 0; got {n}")
@@ -108,8 +119,10 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     batches, partons, origins, counts = [], [], [np.zeros(0, np.int64)], []
     for pythia in _passes(process, seed, skip):
         for batch in _batches(pythia, n, from_file=lhe is not None):
+            if lhe is not None:
+                _see_weights(batch.info, process.lhe)
             batches.append(_visible(batch, pythia.particleData))
-            if process.showers > 1:
+            if process.repeats:
                 origins.append(_hard_event(batch.info))
             if process.partons is not None:
                 partons.append(_partons(batch, process.partons))
@@ -125,7 +138,7 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     return Events(
         particles=ak.concatenate(batches) if batches else _empty(),
         partons=ak.concatenate(partons) if partons else None,
-        hard_event=np.concatenate(origins) if process.showers > 1 else None,
+        hard_event=np.concatenate(origins) if process.repeats else None,
         cross_section_fb=value,
         cross_section_error_fb=error,
         provenance={"generator": generator_version(), "process": process.name, "seed": seed},
@@ -218,6 +231,17 @@ def _cross_section(counts: list[list[float]], lhe: Any) -> tuple[float, float]:
         whole = FB_PER_PB * sum(process.xSection for process in lhe.procInfo)
         error = float(np.hypot(stated * share, whole * (share * (1 - share) / n) ** 0.5))
     return value, error
+
+
+def _see_weights(info: ak.Array, path: Path | None) -> None:
+    """See that each event of a file counts as one."""
+    weights = ak.to_numpy(info.weights[:, 0])
+    low, high = float(weights.min()), float(weights.max())
+    if not 0 < low <= high < (1 + SAME) * low:
+        raise ValueError(
+            f"expected weights of the events of {path} that are all the same and positive; got "
+            f"{low:g} to {high:g}"
+        )
 
 
 def _hard_event(info: ak.Array) -> NDArray[np.int64]:

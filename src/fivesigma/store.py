@@ -78,7 +78,7 @@ class Recipe:
         """Digest of all fields but the K factor, the generator version and the file format."""
         made_of = dataclasses.asdict(self) | {"generator": generator_version(), "format": FORMAT}
         made_of["process"]["k_factor"] = None  # what events stand for, not what they are
-        if self.process.showers == 1:
+        if not self.process.repeats:
             del made_of["process"]["showers"]
         if self.process.lhe is not None:
             made_of["process"]["lhe"] = hashlib.sha256(self.process.lhe.read_bytes()).hexdigest()

@@ -38,7 +38,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 CHUNK = 20_000
 ORIGIN = "hard_event"
-"""Column of a sample with the number of the hard event, where one has been showered repeatedly."""
+"""Column of a sample with the number of the hard event, where events may share one."""
 
 
 def cross_section(sample: Sample, process: Process) -> tuple[float, float]:
