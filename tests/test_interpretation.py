@@ -63,6 +63,23 @@ def test_events_and_baselines_are_drawn_by_their_weights():
     assert found["ranking"]["mean"] == pytest.approx([3, 0, 0])
 
 
+def test_a_rare_process_is_a_rare_baseline():
+    """Half of the background are events of a hundredth of the weight, which lie at 1, not at 0."""
+    background = np.zeros((600, 3), np.float32)
+    background[300:, 0] = 1
+    found = interpret(
+        Linear([1, 0, 0]),
+        (np.ones((200, 3), np.float32), background),
+        NAMES,
+        rng=np.random.default_rng(1),
+        events=200,
+        baselines=32,
+        weights=(None, np.repeat([1.0, 0.01], 300)),
+    )
+    rare = 1 - found["ranking"]["mean"][0]
+    assert rare == pytest.approx(0.01 / 1.01, abs=4 * (0.01 / 6400) ** 0.5)
+
+
 SEEN = {"images": JetImages(pixels=4), "clouds": JetClouds(particles=5)}
 
 

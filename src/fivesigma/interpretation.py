@@ -1,7 +1,8 @@
 """What a trained network looks at, as a record: ranking of its inputs, maps over the jets.
 
-Events of a signal are drawn in proportion to their weights, and compared with events of the
-background that are drawn so (see `attribution` and `importance`).
+Events of a signal are drawn in proportion to their weights, each at most once, and compared with
+events of the background that are drawn so, each as often as it comes (see `attribution` and
+`importance`).
 """
 
 from __future__ import annotations
@@ -53,9 +54,8 @@ def interpret(
         ValueError: if there are no events, or attributions do not add up (see `attributions`).
     """
     x, b = (_drawn(test, events, w, rng) for test, w in zip(tests, weights, strict=True))
-    pool = _drawn(tests[1], events * baselines, weights[1], rng)
     match = same_constituents if isinstance(seen, JetClouds) else as_drawn
-    compared = Baselines(pool, match=match)
+    compared = Baselines(tests[1], weights[1], match)
     found = attributions(network, x, compared, rng=rng, draws=baselines)
     of_signal = ranking(found.values, seen if isinstance(seen, tuple) else seen.columns, rng=rng)
     record: dict[str, Any] = {
