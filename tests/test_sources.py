@@ -12,7 +12,8 @@ from toys import SHIFTS, auc
 from fivesigma import __version__, sources
 from fivesigma.digest import digest
 from fivesigma.prediction import logits, predict
-from fivesigma.sources import Source, load_network, pretrain
+from fivesigma.sources import Source, learnt, load_network, pretrain
+from fivesigma.strategies.metatransfer import MetaSettings
 from fivesigma.training import TrainingSettings
 
 SETTINGS = TrainingSettings(
@@ -44,6 +45,8 @@ def source(folder, **changes):
         learns="signal",
         settings=SETTINGS,
         seed=1,
+        names=("one", "two"),
+        representation="features-4",
     )
     return replace(made, **changes)
 
@@ -193,6 +196,61 @@ def test_architecture(folder, tmp_path):
     assert load_network(tmp_path / "network.pt", (2, 5, 3)).momentum == "absolute"
 
 
+# Meta-training
+
+META = MetaSettings(events=10, batch_size=20, max_epochs=2, reserved=0.4, precision="float32")
+
+
+def test_a_meta_training_has_events_of_its_own(folder, tmp_path, fitted, monkeypatch):
+    """A share of each process, all of the signals against the same background."""
+    given = []
+
+    def spy(network, tasks, *args, **options):
+        given.append(tasks)
+        return meta_train(network, tasks, *args, **options)
+
+    meta_train = sources.meta_train
+    monkeypatch.setattr(sources, "meta_train", spy)
+    made = source(folder, meta=META, settings=replace(SETTINGS, max_epochs=1))
+    record = pretrain(made, tmp_path / "network.pt")
+    ((train, validation, _, _),), ((one, two),) = fitted, given
+    learnt_before = {x for part in (train, validation) for x in part.x[:][:, 0].tolist()}
+    meta = [{y: set(task.x[:][task.y == y][:, 0].tolist()) for y in (0, 1)} for task in (one, two)]
+    assert meta[0][0] == meta[1][0]
+    everything = processes(folder)
+    for name, events in zip(COUNTS, (meta[0][0], meta[0][1], meta[1][1]), strict=True):
+        assert not events & learnt_before
+        assert len(events) == 0.4 * len(everything[name])
+        assert events | learnt_before >= set(everything[name][:, 0].tolist())
+    assert record["n_events"] == {"background": 400, "signal": 280}
+    assert np.shape(record["task_accuracy"]) == (2, 2)
+    assert record["tasks"] == ["one", "two"]
+    assert {p.stem for p in tmp_path.iterdir()} == {"network", made.base.hash}
+    assert made.base.hash != source(folder, settings=made.settings).hash
+
+
+# What it says of itself
+
+
+def test_what_a_network_has_learnt(folder, file, tmp_path):
+    told = {"learns": "signal", "names": ("one", "two"), "representation": "features-4"}
+    assert learnt(file[0]) == told
+    made = source(folder, meta=META, settings=replace(SETTINGS, max_epochs=1))
+    pretrain(made, tmp_path / "network.pt")
+    assert learnt(tmp_path / "network.pt") == told
+
+
+def test_a_network_that_does_not_say_what_it_has_learnt(file, tmp_path):
+    content = torch.load(file[0], weights_only=True)
+    del content["names"], content["learns"]
+    torch.save(content, tmp_path / "network.pt")
+    with pytest.raises(ValueError, match=r"a network that tells its learns, names; got .*\.pt"):
+        learnt(tmp_path / "network.pt")
+    (tmp_path / "network.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match="expected a whole file of a network"):
+        learnt(tmp_path / "network.pt")
+
+
 # The name of a network
 
 CHANGES = {
@@ -208,12 +266,14 @@ CHANGES = {
         replace(SETTINGS, weight_decay=1e-4),
     ),
     "seed": (2, 3),
-    "meta": (sources.MetaSettings(), sources.MetaSettings(max_epochs=5)),
+    "meta": (MetaSettings(), MetaSettings(max_epochs=5), MetaSettings(reserved=0.4)),
+    "reserved": (0.3, 0.4),
 }
+WORDS = {"names", "representation"}  # those of the folders
 
 
 def test_everything_that_decides_a_network_is_in_its_hash():
-    assert set(CHANGES) == {field.name for field in fields(Source)}
+    assert set(CHANGES) == {field.name for field in fields(Source)} - WORDS
     base = source(Path("/store"))
     others = [
         replace(base, **{name: value}) for name, values in CHANGES.items() for value in values
@@ -228,8 +288,9 @@ def test_networks_keep_the_names_that_they_had():
     base = source(Path("/store"))
     settings = asdict(SETTINGS)
     del settings["best_by"], settings["weight_decay"]
+    later = dict.fromkeys((*WORDS, "reserved"))
     folders = {"signals": ["one/features", "two/features"], "background": "background/features"}
-    named = asdict(base) | folders | {"settings": settings, "version": __version__}
+    named = asdict(base) | later | folders | {"settings": settings, "version": __version__}
     assert base.hash == digest(named)
 
 

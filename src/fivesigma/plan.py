@@ -194,11 +194,9 @@ class Plan:
         built, samples, sources = build(arm), self.samples, self.study.sources
         assert sources is not None
         assert samples.source_background is not None
+        names = tuple(samples.source_names(target))
         source = Source(
-            signals=tuple(
-                self._folder(samples.sources[name], built.stored)
-                for name in samples.source_names(target)
-            ),
+            signals=tuple(self._folder(samples.sources[name], built.stored) for name in names),
             background=self._folder(samples.source_background, built.stored),
             regions=tuple(sources.regions),
             network=arm.network,
@@ -207,6 +205,8 @@ class Plan:
             settings=built.pretraining,
             seed=self.study.seed,
             meta=getattr(built.strategy, "meta", None),
+            names=names,
+            representation=built.seen.name,
         )
         title = f"{arm.network} without {target}{', meta-trained' if source.meta else ''}"
         return Pretraining(source, self.store / "networks" / f"{source.hash}.pt", title)

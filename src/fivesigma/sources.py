@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from . import __version__
@@ -27,7 +28,10 @@ from .schedule import TrainingSettings
 from .strategies.metatransfer import MetaSettings, meta_train
 from .training import Progress, fit, silent
 
-__all__ = ["Source", "load_network", "pretrain"]
+__all__ = ["Source", "learnt", "load_network", "pretrain"]
+
+LEARNT = ("learns", "names", "representation")
+"""What a file says of the source that its network learnt from."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,18 @@ class Source:
     """Seed of weights, split and training."""
     meta: MetaSettings | None = None
     """How the network is meta-trained after that; None if it is not."""
+    reserved: float = 0.0
+    """Share of the events of each process that is not learnt, but left for a meta-training."""
+    names: tuple[str, ...] = ()
+    """Names of the signals."""
+    representation: str = ""
+    """Name of what the events are represented as."""
 
     @property
     def hash(self) -> str:
-        """Digest of all fields."""
+        """Digest of all fields; names follow from the folders."""
         made_of = dataclasses.asdict(self) | {"version": __version__}
+        made_of |= {"names": None, "representation": None, "reserved": self.reserved or None}
         made_of["signals"] = ["/".join(path.parts[-2:]) for path in self.signals]
         made_of["background"] = "/".join(self.background.parts[-2:])
         for name in ("best_by", "weight_decay"):  # as before there was a choice
@@ -66,8 +77,9 @@ class Source:
 
     @property
     def base(self) -> "Source":
-        """The same without meta-training."""
-        return dataclasses.replace(self, meta=None)
+        """What the meta-training starts from: the same, learnt from the events that it is not."""
+        assert self.meta is not None
+        return dataclasses.replace(self, meta=None, reserved=self.meta.reserved)
 
     @property
     def outputs(self) -> int:
@@ -91,7 +103,9 @@ def pretrain(source: Source, path: Path, *, progress: Progress = silent) -> dict
     """
     if source.meta is not None:
         return _meta_train(source, path, progress=progress)
-    data, counts = _data(source)
+    data = _data(source)
+    data = data.subset(~_reserved(data, source.reserved, source.seed))
+    counts = _counts(data)
     if source.learns == "signal":
         data = dataclasses.replace(data, y=data.y > 0)
     rng = np.random.default_rng(source.seed)
@@ -115,6 +129,7 @@ def pretrain(source: Source, path: Path, *, progress: Progress = silent) -> dict
         "collapsed": history.collapsed,
     }
     content = {"network": source.network, "shape": tuple(shape), "made_as": made_as}
+    content |= {key: getattr(source, key) for key in LEARNT}
     _save(content | {"state": network.state_dict()}, path)
     return record
 
@@ -123,15 +138,16 @@ def _meta_train(source: Source, path: Path, *, progress: Progress) -> dict[str, 
     base = path.with_name(f"{source.base.hash}.pt")
     if not base.exists():
         pretrain(source.base, base, progress=progress)
-    data, _ = _data(source)
-    network = load_network(base, data.x.shape[1:])
-    content = torch.load(base, weights_only=True)
+    data = _data(source)
     assert source.meta is not None
+    data = data.subset(_reserved(data, source.meta.reserved, source.seed))
+    content, network = _read(base)
     network, history = meta_train(
         network, _tasks(data), source.meta, seed=source.seed, progress=progress
     )
     _save(content | {"state": network.state_dict()}, path)
-    return {"hash": source.hash, **dataclasses.asdict(history), "seconds": sum(history.seconds)}
+    record = {"hash": source.hash, "n_events": _counts(data), "tasks": list(source.names)}
+    return record | dataclasses.asdict(history) | {"seconds": sum(history.seconds)}
 
 
 def load_network(path: Path, shape: tuple[int, ...]) -> nn.Module:
@@ -144,6 +160,27 @@ def load_network(path: Path, shape: tuple[int, ...]) -> nn.Module:
     Raises:
         ValueError: no whole file of a network, or one for events of another shape.
     """
+    content, network = _read(path)
+    if tuple(content["shape"]) != tuple(shape):
+        got = tuple(content["shape"])
+        raise ValueError(f"expected a network for events of shape {shape}; got {got} in {path}")
+    return network
+
+
+def learnt(path: Path) -> dict[str, Any]:
+    """What a pretrained network has learnt: `learns`, `names` and `representation` of its source.
+
+    Raises:
+        ValueError: no whole file of a network, or one that does not say.
+    """
+    content, _ = _read(path)
+    if missing := [key for key in LEARNT if key not in content]:
+        raise ValueError(f"expected a network that tells its {', '.join(missing)}; got {path}")
+    return {key: content[key] for key in LEARNT}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], nn.Module]:
+    """The content of a file, and its network in evaluation mode."""
     try:
         with zipfile.ZipFile(path) as file:
             if broken := file.testzip():
@@ -155,10 +192,7 @@ def load_network(path: Path, shape: tuple[int, ...]) -> nn.Module:
         raise _broken(path, error) from error
     except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise _broken(path, error) from error
-    if tuple(content["shape"]) != tuple(shape):
-        got = tuple(content["shape"])
-        raise ValueError(f"expected a network for events of shape {shape}; got {got} in {path}")
-    return network.eval()
+    return content, network.eval()
 
 
 def _broken(path: Path, error: Exception) -> ValueError:
@@ -166,6 +200,20 @@ def _broken(path: Path, error: Exception) -> ValueError:
     return ValueError(
         f"expected a whole file of a network; got {path} ({reason}); delete it and run again"
     )
+
+
+def _reserved(data: Dataset, share: float, seed: int) -> NDArray[np.bool_]:
+    """The events, a share of each process, that are for a meta-training."""
+    rng, reserved = np.random.default_rng([seed, 1]), np.zeros(len(data), bool)
+    for k in np.unique(data.y):
+        index = rng.permutation(np.flatnonzero(data.y == k))
+        reserved[index[: round(share * len(index))]] = True
+    return reserved
+
+
+def _counts(data: Dataset) -> dict[str, int]:
+    signal = int((data.y > 0).sum())
+    return {"background": len(data) - signal, "signal": signal}
 
 
 def _tasks(data: Dataset) -> list[Dataset]:
@@ -177,8 +225,8 @@ def _tasks(data: Dataset) -> list[Dataset]:
     return tasks
 
 
-def _data(source: Source) -> tuple[Dataset, dict[str, int]]:
-    """All events, y = 0 for the background and 1, 2, ... for the signals, and their numbers."""
+def _data(source: Source) -> Dataset:
+    """All events, y = 0 for the background and 1, 2, ... for the signals."""
     folders = (source.background, *source.signals)
     arrays = [
         [np.load(folder / f"{region}.npy", mmap_mode="r") for region in source.regions]
@@ -193,8 +241,7 @@ def _data(source: Source) -> tuple[Dataset, dict[str, int]]:
     weight = (len(process) / 2 * share / counts)[process]
     events = Blocks(tuple(part for parts in arrays for part in parts))
     x = Rows(events, np.arange(len(events)))
-    numbers = {"background": counts[0], "signal": sum(counts[1:])}
-    return Dataset(x, process, process > 0, weight), numbers
+    return Dataset(x, process, process > 0, weight)
 
 
 def _save(content: dict[str, Any], path: Path) -> None:

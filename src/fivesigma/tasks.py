@@ -254,7 +254,7 @@ class Pretraining:
     def base(self) -> "Pretraining":
         """What a meta-training starts from."""
         source = self.source.base
-        title = self.title.removesuffix(", meta-trained")
+        title = self.title.replace(", meta-trained", ", to be meta-trained")
         return Pretraining(source, self.path.with_name(f"{source.hash}.pt"), title)
 
     def run(self) -> dict[str, Any]:
