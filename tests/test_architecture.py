@@ -24,7 +24,8 @@ TRUNK = (
     "reach", "thresholds", "measurement", "attribution", "importance", "interpretation",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
     "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "projection", "observed",
-    "loading", "arms", "sources", "tasks", "searches", "projections", "samples", "plan",
+    "loading", "arms", "sources", "tasks", "searches", "projections", "pretrained", "samples",
+    "plan",
     "projection_plan", "studies", "searched", "results", "series", "projected", "plots", "tables",
     "projection_tables", "captions", "submission", "report", "progress", "cli",
 )  # fmt: skip

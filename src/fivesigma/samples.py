@@ -16,6 +16,7 @@ from .arms import build
 from .benchmarks import BENCHMARKS, Benchmark
 from .configuration import Arm, SampleRequest, Study
 from .observed import take_in
+from .pretrained import check_pretrained, enough_to_meta_train
 from .representations import Representation
 from .sample import Sample
 from .store import Recipe, make, missing
@@ -67,11 +68,14 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
         )
     targets = _targets(study, benchmark)
     points = _source_points(study, benchmark, list(targets))
+    check_pretrained(study, targets)
 
     sample = Maker(benchmark, study.seed, store, workers, report)
     others = [study.sources.background] if study.sources else []
     for request in (*targets.values(), *points.values(), study.background, *others):
-        recipe(benchmark, request, seed=study.seed)  # a parameter that is wrong is said at once
+        made_by = recipe(benchmark, request, seed=study.seed)  # what is wrong is said at once
+        if (n := made_by.process.showers) > 1:
+            raise ValueError(f"showers: expected 1, as showers share hard events; got {n}")
     data = study.search.data if study.search else None
     observed = take_in(data, benchmark, folder=store, report=report) if data else None
     samples = Samples(
@@ -83,6 +87,7 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
         source_background=_source_background(study, benchmark, sample),
     )
     _enough(study, samples)
+    enough_to_meta_train(study, samples.sources, samples.source_background)
     return samples
 
 
