@@ -253,5 +253,5 @@ def test_curves(found):
 
 def test_no_stable_threshold():
     few = gaussians(0).subset(np.arange(0, 3 * N, 2000))
-    with pytest.raises(ValueError, match="expected a threshold that leaves signal"):
+    with pytest.raises(ValueError, match="expected a threshold that leaves enough signal"):
         measured(few, few, few, Fitted(lambda _i, x: expit(x[:, 0]), (None,)))

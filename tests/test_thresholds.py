@@ -7,7 +7,7 @@ from fivesigma.statistics import asimov
 from fivesigma.thresholds import WORKING_POINTS, scan
 
 N = 200_000
-S, B = 50.0, 400.0
+S, B = 5000.0, 40_000.0
 
 
 def events(signal, background):
@@ -70,8 +70,9 @@ def test_an_ideal_score_is_flat():
 def test_too_few_simulated_events_count_as_nothing():
     p, truth = np.linspace(0, 1, 201), np.arange(201) % 2 == 0
     found = scan(p, truth, np.full(201, 1000.0), least=10)
-    assert found.z[found.threshold > 0.91].max() == 0
-    assert found.z[found.threshold < 0.89].min() > 0
+    assert found.counted[found.threshold > 0.91].max() == 0
+    assert found.counted[found.threshold < 0.89].min() > 0
+    assert found.z[found.threshold < 0.99].min() > 0
     nothing = scan(p[:15], truth[:15], np.ones(15)).flatness()
     assert (nothing.z_max, nothing.area, nothing.r_10) == (0, 0, 0)
 
@@ -108,11 +109,37 @@ def test_a_threshold_with_few_large_weights_is_not_stable():
     w[n::100] = 100.0
     found = scan(p, np.repeat([True, False], n), w, least=1)
     wild, tame = int(found.z.argmax()), found.stable(spread=0.25)
+    few = np.abs(found.background - 60).argmin()
+    assert found.largest_weight[few] == 100  # though none of it is behind
     assert found.background_error[wild] > 0.3 * found.background[wild]
     assert found.background_error[tame] <= 0.3 * found.background[tame]
     assert found.threshold[tame] < found.threshold[wild]
     with pytest.raises(ValueError, match="background known to 1%; got none from"):
         found.stable(spread=0.01)
+
+
+def test_large_weights_far_away_do_not_matter():
+    """Weights of 50 below 0.4, events of weight 1 above it, and all of the signal at 1."""
+    n = 2000
+    background = np.concatenate([np.linspace(0, 0.4, 300), np.linspace(0.41, 1, n)])
+    p = np.concatenate([np.ones(n), background])
+    w = np.concatenate([np.ones(n), np.full(300, 50.0), np.ones(n)])
+    found = scan(p, np.arange(len(p)) < n, w)
+    i = found.stable()
+    assert found.background[i] == pytest.approx(100, abs=5)  # sqrt(100 + 1) is known to 10 %
+    assert found.largest_weight[i] == 1
+    assert found.largest_weight[0] == 50
+
+
+def test_events_expected_have_to_be_enough():
+    """Of signal that is a thousandth of an event each, 11 are expected in all, 9 above 0.2."""
+    p = np.tile(np.linspace(0, 1, 11_000), 2)
+    truth = np.repeat([True, False], 11_000)
+    found = scan(p, truth, np.where(truth, 1e-3, 1.0))
+    assert found.counted[found.threshold < 0.05].min() > 0
+    assert found.counted[found.threshold > 0.2].max() == 0
+    with pytest.raises(ValueError, match=r"leaves enough signal, .* from 5.5 and 1.1e\+04 \+- "):
+        scan(p, truth, np.where(truth, 5e-4, 1.0)).stable()
 
 
 BAD = {

@@ -233,7 +233,7 @@ def _curves(found: ThresholdScan) -> dict[str, list[float]]:
         "threshold": found.threshold,
         "n_s": found.signal,
         "n_b": found.background,
-        "z": found.z,
+        "z": found.counted,
     }
     return {name: [_rounded(x) for x in curve[shown]] for name, curve in curves.items()}
 

@@ -5,8 +5,9 @@ a threshold $t$ keeps the signal $S(t)$ and the background $B(t)$ with the media
 
 $$ Z(t) = \sqrt{2 \left[ (S + B) \ln (1 + S / B) - S \right]} , $$
 
-taken as 0 where fewer than $n$ simulated events of either are left. A search whose threshold need
-not be chosen with care has a $Z$ that is high nearly everywhere: its area and its range
+which counts as 0 where of either fewer than $n$ events are expected, $S, B \ge n$, or fewer than
+$n$ simulated events are left. A search whose threshold need not be chosen with care has a $Z$ that
+is high nearly everywhere: its area and its range
 
 $$ A = \int_0^1 Z(t) \, dt , \qquad R_{10 \%} = \text{share of } t \text{ with }
    Z(t) \ge 0.9 \max_t Z $$
@@ -19,8 +20,14 @@ $$ \sigma_Z = \frac{1}{Z} \sqrt{ \ln^2 (1 + S / B) \, \sigma_S^2
    + \left[ \ln (1 + S / B) - S / B \right]^2 \sigma_B^2 } . $$
 
 A threshold that leaves few events of large weight, or by chance none of them, has a $Z$ that other
-events would not confirm: `stable` leaves such out, of which one more background event of the
-largest weight would change B too much.
+events would not confirm: `stable` asks for
+
+$$ \sigma_B^2 + w_t^2 \le (0.1 \, B)^2 , \qquad
+   w_t = \max \{ w_i : i \text{ among the } 3 N_B(t) \text{ background events of largest } p \} , $$
+
+where $N_B(t)$ simulated background events are left. A kind of event that is as frequent in front of
+the threshold as behind it, where one of it is expected, is missed there with a probability of
+$e^{-3}$; weights farther away do not matter.
 
 References:
     Revisiting Deep Learning for Particle Physics (Bardhan, 2023), thesis, IIIT Hyderabad,
@@ -42,6 +49,7 @@ __all__ = ["LEAST", "SPREAD", "WORKING_POINTS", "Flatness", "ThresholdScan", "sc
 Floats: TypeAlias = NDArray[np.float64]
 WORKING_POINTS = (0.3, 0.5, 0.8, 0.95)
 LEAST = 10
+NEAR = 3
 SPREAD = 0.1
 STEPS = 1000
 
@@ -80,7 +88,10 @@ class ThresholdScan:
     """B, events expected, shape (T,)."""
 
     z: Floats
-    """Z, standard deviations, shape (T,); 0 where too few simulated events are left."""
+    """Z, standard deviations, shape (T,); 0 where no background is left."""
+
+    enough: NDArray[np.bool_]
+    """Whether as many events are expected and simulated as make a Z count, shape (T,)."""
 
     signal_error: Floats
     """Statistical error of S, events expected, shape (T,)."""
@@ -88,8 +99,13 @@ class ThresholdScan:
     background_error: Floats
     """Statistical error of B, events expected, shape (T,)."""
 
-    largest_weight: float
-    """Largest weight of a background event, events expected."""
+    largest_weight: Floats
+    """w_t, largest weight of a background event near the threshold, events expected, shape (T,)."""
+
+    @property
+    def counted(self) -> Floats:
+        """Z where there are enough events, else 0, standard deviations, shape (T,)."""
+        return np.where(self.enough, self.z, 0.0)
 
     @property
     def z_error(self) -> Floats:
@@ -105,24 +121,25 @@ class ThresholdScan:
 
         Args:
             spread: largest relative error of B, by its statistics and by one more event of the
-                largest weight.
+                largest weight near the threshold.
 
         Raises:
-            ValueError: if B is known so well at no threshold with a Z above 0.
+            ValueError: if B is known so well at no threshold with a Z that counts.
         """
         error = np.hypot(self.background_error, self.largest_weight)
         known = error <= spread * self.background
-        z = np.where(known, self.z, 0.0)
+        z = np.where(known, self.counted, 0.0)
         if not z.max() > 0:
             raise ValueError(
-                f"expected a threshold that leaves signal, and background known to {spread:.0%}; "
-                f"got none from {self.background[0]:.3g} +- {error[0]:.2g} events"
+                f"expected a threshold that leaves enough signal, and background known to "
+                f"{spread:.0%}; got none from {self.signal[0]:.3g} and {self.background[0]:.3g} "
+                f"+- {error[0]:.2g} events"
             )
         return int(z.argmax())
 
     def flatness(self) -> Flatness:
         """Largest Z, Z at the working points, area and range."""
-        t, z = self.threshold, self.z
+        t, z = self.threshold, self.counted
         best = int(z.argmax())
         at = np.interp(WORKING_POINTS, t, z).tolist()
         area = float(((z[1:] + z[:-1]) / 2 * np.diff(t)).sum())
@@ -148,7 +165,8 @@ def scan(
         weight: w, shape (N,) [events expected].
         origin: number of what an event comes from, shape (N,); events of one origin, which is
             either signal or background, are not independent. By default all are.
-        least: n, simulated events of signal and of background that a threshold must leave.
+        least: n, events of signal and of background that a threshold must leave for its Z to count,
+            as many expected and as many simulated.
         steps: number of steps from 0 to 1.
 
     Raises:
@@ -167,9 +185,9 @@ def scan(
     h = np.arange(len(p)) if origin is None else np.asarray(origin)
     kinds = (of_signal, ~of_signal)
     (S, dS, n_s), (B, dB, n_b) = (_above(p[k], w[k], h[k], t) for k in kinds)
-    enough = (n_s >= least) & (n_b >= least) & (B > 0)
-    z = np.where(enough, asimov(S, np.where(enough, B, 1.0)), 0.0)
-    return ThresholdScan(t, S, B, z, dS, dB, float(w[~of_signal].max(initial=0.0)))
+    enough = np.minimum.reduce([n_s, n_b, S, B]) >= least
+    z = np.where(B > 0, asimov(S, np.where(B > 0, B, 1.0)), 0.0)
+    return ThresholdScan(t, S, B, z, enough, dS, dB, _largest(p[~of_signal], w[~of_signal], n_b))
 
 
 def _above(
@@ -182,6 +200,12 @@ def _above(
     squares = w * (w + 2 * _before(w, origin[order]))  # what an event adds to the squared sums
     total, variance = (np.concatenate([[0.0], np.cumsum(x)])[n] for x in (w, squares))
     return total, np.sqrt(np.maximum(variance, 0.0)), n
+
+
+def _largest(p: Floats, w: Floats, n: NDArray[Any]) -> Floats:
+    """Largest weight of the `NEAR` n events of largest p, where n are left, shape (T,)."""
+    largest = np.maximum.accumulate(np.concatenate([[0.0], w[np.argsort(-p)]]))
+    return np.asarray(largest[np.minimum(NEAR * n, len(w))])
 
 
 def _before(w: Floats, origin: NDArray[Any]) -> Floats:
