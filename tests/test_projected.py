@@ -175,7 +175,7 @@ def test_one_repeat_at_one_point(go, toys):
 REASONS = {
     "threshold": (
         {"shares": {"validation": 0.02}},
-        "expected a threshold that leaves signal, and background known to 10%",
+        "expected a threshold that leaves enough signal, and background known to 10%",
     ),
     "events": (
         {"train_share": {"background": 1e-4}},
