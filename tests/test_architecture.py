@@ -27,7 +27,8 @@ TRUNK = (
     "loading", "arms", "sources", "tasks", "searches", "projections", "pretrained", "samples",
     "plan",
     "projection_plan", "studies", "searched", "results", "series", "projected", "plots", "tables",
-    "projection_tables", "captions", "submission", "report", "progress", "cli",
+    "pretraining_tables", "projection_tables", "captions", "submission", "report", "progress",
+    "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
 BUILD_ON_EACH_OTHER = ("networks", "strategies", "benchmarks")

@@ -26,6 +26,7 @@ from .plots import (
     SEARCH_FIGURES,
     Figure,
 )
+from .pretraining_tables import pretraining_tables
 from .projection_tables import projection_tables
 from .series import Results, cuts, series
 from .submission import submission, workspaces
@@ -103,7 +104,11 @@ def _kind(results: Results) -> Kind:
     if "search" in results:
         hunting = HUNT_FIGURES if "hunt" in results else {}
         return Kind("search.html.j2", search_tables, SEARCH_FIGURES | hunting)
-    return Kind("report.html.j2", make_tables, FIGURES | interpreted, _of_study)
+    return Kind("report.html.j2", _study_tables, FIGURES | interpreted, _of_study)
+
+
+def _study_tables(results: Results) -> dict[str, list[Row]]:
+    return make_tables(results) | pretraining_tables(results)
 
 
 def _of_study(results: Results) -> dict[str, Any]:

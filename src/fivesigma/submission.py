@@ -18,7 +18,8 @@ __all__ = ["plotted", "submission", "workspaces"]
 AXES = (
     *("method", "signal", "sample", "process", "cut", "p_value", "data_set", "s_over_sqrt_b"),
     *("eps_b", "repeat", "restart", "seed", "epoch", "point", "low_gev", "high_gev"),
-    *("threshold", "feature", "other_feature", "parameter", "jet", "eta", "phi"),
+    *("network", "file", "task", "threshold", "feature", "other_feature", "parameter"),
+    *("jet", "eta", "phi"),
 )
 
 ENDS = (("", "mean"), ("_std", "std"))
