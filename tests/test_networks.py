@@ -10,6 +10,7 @@ from torch import nn
 
 from fivesigma.networks import NETWORKS, Sliceable
 from fivesigma.networks.cnn import CNN, product_logit
+from fivesigma.networks.mlp import MLP
 
 SHAPES = {"cnn, 8 pixels": ("cnn", (2, 8, 8)), "cnn, 25 pixels": ("cnn", (2, 25, 25))}
 
@@ -197,6 +198,18 @@ def test_cnn_statistics_are_averages_from_the_first_batch_on():
     network.norm.reset()
     network.standardise(batches[2])
     torch.testing.assert_close(network.norm.statistics.running_mean, batches[2].mean((0, 2, 3)))
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.3, 1234.567])
+def test_features_of_any_spread_enter_the_mlp_alike(offset):
+    """Spreads from a thousandth to a thousand become 1, that of a constant stays 0."""
+    network, spread = MLP((4,), seed=0), torch.tensor([1e-3, 1.0, 1e3, 0.0])
+    normal = torch.randn(2000, 4, generator=torch.Generator().manual_seed(1))
+    x = offset + spread * normal
+    for u in (network.standardise(x), network.eval().standardise(x)):
+        assert u.dtype == torch.float32
+        assert u.std(0).tolist() == pytest.approx([1, 1, 1, 0], rel=2e-3, abs=1e-6)
+        assert u.mean(0).tolist() == pytest.approx([0] * 4, abs=1e-6)
 
 
 BAD_SHAPES = [(1, 25, 25), (2, 25, 24), (2, 7, 7), (25, 25), (2, 25, 25, 1)]

@@ -2,13 +2,14 @@ r"""A dense network for a few high-level features of an event.
 
 For the $F$ features $f$ of an event, with mean $\mu$ and variance $v$ of each feature,
 
-$$ u = \frac{f - \mu}{\sqrt{v + 10^{-3}}}, \qquad
+$$ u = \frac{f - \mu}{\sqrt{v + 10^{-12}}}, \qquad
    h = \operatorname{ReLU}(W_1 u + b_1) \quad \text{(tower)}, $$
 $$ \text{logits} = W_3 \operatorname{ReLU}(W_2 h + b_2) + b_3 \quad \text{(head)} , $$
 
 with $h$ and $W_2 h$ of 128 numbers. In training $\mu$ and $v$ are those of the batch, in evaluation
-the plain averages over all batches since the last `reset`. All of it is float32: there is little to
-gain, and a few features rounded to 8 bits would lose what they know.
+the plain averages over all batches since the last `reset`. They are float64, in which a feature that
+is the same in all events becomes 0 and not the rounding of its mean. All else is float32: there is
+little to gain, and a few features rounded to 8 bits would lose what they know.
 
 Instead of the ReLU, another activation, a norm of the inputs of the next layer, and dropout may
 follow each hidden layer,
@@ -48,6 +49,7 @@ __all__ = ["ACTIVATIONS", "MLP", "Dense", "Norm"]
 Norm: TypeAlias = Literal["none", "batch"]
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "mish": nn.Mish}
 WIDTH = 128
+VARIANCE_MIN = 1e-12
 EVENTS_PER_SLICE = 4096
 
 
@@ -128,7 +130,8 @@ class MLP(nn.Module):
         hidden = _hidden(activation, norm, dropout)
         in_tower = 1 if norm == "none" and not dropout else 2
         self.norm = norm
-        self.statistics = nn.BatchNorm1d(features, eps=1e-3, momentum=None, affine=False)
+        statistics = nn.BatchNorm1d(features, eps=VARIANCE_MIN, momentum=None, affine=False)
+        self.statistics = statistics.double()
         self.first = Dense(features, *[WIDTH] * in_tower, between=hidden)
         self.after = hidden()
         self.head = Dense(*[WIDTH] * (3 - in_tower), outputs, between=hidden)
@@ -156,8 +159,8 @@ class MLP(nn.Module):
     def standardise(self, x: Tensor) -> Tensor:
         """Features of zero mean and unit variance, shape (N, F); couples a batch."""
         with torch.autocast("cpu", enabled=False):
-            u: Tensor = self.statistics(x.float().flatten(1))
-            return u
+            u: Tensor = self.statistics(x.double().flatten(1))
+            return u.float()
 
     def features(self, u: Tensor) -> Tensor:
         """Embedding of standardised events, shape (N, 128), each for itself but for a norm."""
