@@ -125,6 +125,10 @@ BAD = {  # changes, what the message says
         "label: expected sources for a strategy that learns nothing .*; got 'cwola' with 'zero_",
     ),
     "data learnt from": ({"label": "sources"}, "label: .*; got 'sources' with 'direct'"),
+    "contrast of the truth": (
+        {"contrast": {"sidebands": "balanced"}, "label": "supervised"},
+        "contrast: expected label cwola, as it is one of regions; got 'supervised'",
+    ),
     "pretrained": (
         {"pretrained": "network.pt"},
         "pretrained: expected a strategy that starts from a pretrained network; got 'direct'",

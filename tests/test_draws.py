@@ -146,4 +146,4 @@ def test_augmentation_is_handed_on(spy, plan):
     for data, learner in zip(spy.targets, spy.learners, strict=True):
         assert learner.augmentation.copies == 2
         assert learner.augmentation.view.shape == (2, 8, 3)
-        assert data.x.shape[1:] == (2, 200, 3)
+        assert data.x.shape[1:] == (2, 300, 3)

@@ -60,7 +60,7 @@ def test_kinematics_are_represented_where_they_are_needed(plan):
 def test_augmented_arms_keep_clouds(plan):
     turned = arm(augmentation={"maps": ["rotation"]})
     (pools,) = {task.pools for task in plan(study(arms=[turned])).tasks()}
-    assert all(np.load(f / "sideband.npy").shape[1:] == (2, 200, 3) for f in pools)
+    assert all(np.load(f / "sideband.npy").shape[1:] == (2, 300, 3) for f in pools)
 
 
 def test_a_grid_that_is_learnt_together_is_one_task(plan):

@@ -28,8 +28,9 @@ LOSSES: dict[str, Callable[..., Loss]] = {
 }
 """Losses by the `kind` of the option `loss` of a strategy; the others are its fields."""
 
-PARTICLES = 200
-"""Constituents of a jet that are kept where they are augmented."""
+PARTICLES = 300
+"""Constituents of a jet that are kept where they are augmented, as in the papers: one tenth of the
+jets of ID10 have more than 200, and would lose 2.3 % of their momentum on average."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ def build(arm: Arm) -> Built:
         raise ValueError(
             f"arms: {arm.name}: label: expected sources for a strategy that learns nothing of the "
             f"data, and for no other; got {arm.label!r} with {arm.strategy!r}"
+        )
+    if arm.contrast and arm.label != "cwola":
+        raise ValueError(
+            f"arms: {arm.name}: contrast: expected label cwola, as it is one of regions; got "
+            f"{arm.label!r}"
         )
     if arm.pretrained and strategy.source == "none":
         raise ValueError(
