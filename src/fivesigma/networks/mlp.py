@@ -7,9 +7,9 @@ $$ u = \frac{f - \mu}{\sqrt{v + 10^{-12}}}, \qquad
 $$ \text{logits} = W_3 \operatorname{ReLU}(W_2 h + b_2) + b_3 \quad \text{(head)} , $$
 
 with $h$ and $W_2 h$ of 128 numbers. In training $\mu$ and $v$ are those of the batch, in evaluation
-the plain averages over all batches since the last `reset`. They are float64, in which a feature that
-is the same in all events becomes 0 and not the rounding of its mean. All else is float32: there is
-little to gain, and a few features rounded to 8 bits would lose what they know.
+the plain averages over all batches since the last `reset`. They are float64, in which a feature
+that is the same in all events becomes 0 and not the rounding of its mean. All else is float32:
+there is little to gain, and a few features rounded to 8 bits would lose what they know.
 
 Instead of the ReLU, another activation, a norm of the inputs of the next layer, and dropout may
 follow each hidden layer,
