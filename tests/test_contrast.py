@@ -58,6 +58,34 @@ def test_natural_is_the_data_itself():
     assert Contrast() == Contrast(sidebands="natural", kinematics="natural")
 
 
+@pytest.mark.parametrize("kinematics", ["natural", "common", "planed"])
+@pytest.mark.parametrize("seed", range(2))
+def test_sidebands_keep_their_shares_whatever_the_kinematics(kinematics, seed):
+    """Kinematics go with the mass, so that their weights would undo those of the sidebands."""
+    data, dijet = falling(seed=seed)
+    m, inside = dijet[:, 0].astype(float), data.y == 1
+    weighed = Contrast(sidebands="balanced", kinematics=kinematics)(data, dijet)
+    here, there = (mean(m, weighed, sample)[0] for sample in (inside, ~inside))
+    assert here == pytest.approx(there, abs=0.01)
+    weighed = Contrast(sidebands="equal", kinematics=kinematics)(data, dijet)
+    lower, upper = (weighed.weight[~inside & side].sum() for side in (m < 5000, m > 5000))
+    assert lower == pytest.approx(upper, rel=1e-4)
+
+
+@pytest.mark.parametrize("sidebands", ["equal", "balanced"])
+def test_kinematics_agree_whatever_the_sidebands(sidebands):
+    data, dijet = falling()
+    inside, h = data.y == 1, dijet[:, 1] + dijet[:, 3]
+    common = Contrast(sidebands=sidebands, kinematics="common")(data, dijet)
+    for x in (np.log(dijet[:, 1]), np.abs(dijet[:, 2])):
+        (a, error), (b, other) = (mean(x, common, sample) for sample in (inside, ~inside))
+        assert abs(a - b) < 0.5 * np.hypot(error, other)
+    planed = Contrast(sidebands=sidebands, kinematics="planed")(data, dijet)
+    edges = np.quantile(h, np.linspace(0, 1, 21))
+    sums = [np.histogram(h[s], edges, weights=planed.weight[s])[0] for s in (inside, ~inside)]
+    assert sums[0] == pytest.approx(sums[1], rel=0.01)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_balanced_sidebands_have_the_mean_mass_of_the_signal_region(seed):
     data, dijet = falling(seed=seed)

@@ -130,6 +130,17 @@ def test_only_events_to_train_on_are_augmented(copies, keys):
     assert spy.changed == {}
 
 
+def test_events_without_weight_are_left_out_before_others_are_augmented():
+    """Both of those to train on and of those to validate on."""
+    spy, data = Spy(), numbered(100)
+    data = replace(data, weight=np.arange(100) % 3 > 0)
+    direct(
+        CloudNet(spy.shape, seed=0), data, settings=SHORT, seed=4, augmentation=Augmentation(spy, 2)
+    )
+    assert {i % 3 for i in spy.as_they_are | set(spy.changed)} == {1, 2}
+    assert len(spy.as_they_are | set(spy.changed)) == 66
+
+
 def test_exact_copies_are_the_events_again():
     """Without maps a copy is the event: the loss of an epoch is that of the events alone."""
     data, view = clouds(300), View(JetClouds(particles=12))

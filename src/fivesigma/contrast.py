@@ -22,6 +22,9 @@ where $\log e / (1 - e)$ is a polynomial of second degree in $\log p_T$ and $|\e
 which hold as many events of both samples together, the weights of a sample add up to the same.
 Intervals with fewer than five events of a sample are left out of both.
 
+Where both are asked for, one is computed with the weights of the other in turn, until those of the
+sidebands stay, which come last: weighted masses balance, and kinematics do within the last change.
+
 The weights of either sample add up to half of the number of events.
 
 References:
@@ -51,6 +54,7 @@ Kinematics: TypeAlias = Literal["natural", "common", "planed"]
 FloatArray: TypeAlias = NDArray[np.float64]
 
 INTERVALS, FEWEST = 20, 5
+ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -87,34 +91,47 @@ class Contrast:
             return data
         if dijet.shape != (len(data), 5):
             raise ValueError(f"expected kinematics of shape ({len(data)}, 5); got {dijet.shape}")
-        inside = data.y == 1
-        k = dijet.astype(np.float64)
-        w = data.weight * self._of_sidebands(k[:, 0], inside)
-        if self.kinematics == "common":
-            w = w * _overlap(k[:, 1:], inside, w)
-        if self.kinematics == "planed":
-            w = w * _plane(k[:, 1] + k[:, 3], inside, w)
+        inside, k = data.y == 1, dijet.astype(np.float64)
+        w = data.weight.astype(np.float64)
+        sidebands = self._of_sidebands(k[:, 0], inside, w)
+        for _ in range(ROUNDS):
+            kinematics = self._of_kinematics(k[:, 1:], inside, w * sidebands)
+            before, sidebands = sidebands, self._of_sidebands(k[:, 0], inside, w * kinematics)
+            if np.allclose(sidebands, before, rtol=1e-3):
+                break
+        w = w * kinematics * sidebands
         for sample in (inside, ~inside):
             w[sample] *= len(w) / 2 / w[sample].sum()
         return replace(data, weight=w)
 
-    def _of_sidebands(self, m: FloatArray, inside: NDArray[np.bool_]) -> FloatArray:
-        w = np.ones(len(m))
+    def _of_kinematics(
+        self, jets: FloatArray, inside: NDArray[np.bool_], w: FloatArray
+    ) -> FloatArray:
+        """Factors on weights w; jets are pT and eta of the first and the second, shape (N, 4)."""
+        if self.kinematics == "common":
+            return _overlap(jets, inside, w)
+        if self.kinematics == "planed":
+            return _plane(jets[:, 0] + jets[:, 2], inside, w)
+        return np.ones(len(w))
+
+    def _of_sidebands(self, m: FloatArray, inside: NDArray[np.bool_], w: FloatArray) -> FloatArray:
+        """Factors on weights w of events of mass m."""
+        factors = np.ones(len(m))
         if self.sidebands == "natural":
-            return w
+            return factors
         if not inside.any():
             raise ValueError("expected events in the signal region; got none")
         lower, upper = (~inside & side for side in (m < m[inside].mean(), m >= m[inside].mean()))
-        if not lower.any() or not upper.any():
-            got = f"{lower.sum()} and {upper.sum()}"
+        if not w[lower].any() or not w[upper].any():
+            got = f"{np.count_nonzero(w[lower])} and {np.count_nonzero(w[upper])}"
             raise ValueError(f"expected events in the lower and the upper sideband; got {got}")
         u = 0.5
         if self.sidebands == "balanced":
-            below, above = m[lower].mean(), m[upper].mean()
-            u = float((m[inside].mean() - below) / (above - below))
-        w[lower], w[upper] = (1 - u) / lower.sum(), u / upper.sum()
-        w[~inside] *= (~inside).sum()
-        return w
+            here, below, above = (np.average(m[i], weights=w[i]) for i in (inside, lower, upper))
+            u = float((here - below) / (above - below))
+        for sideband, share in ((lower, 1 - u), (upper, u)):
+            factors[sideband] = share * w[~inside].sum() / w[sideband].sum()
+        return factors
 
 
 def _overlap(k: FloatArray, inside: NDArray[np.bool_], w: FloatArray) -> FloatArray:

@@ -69,7 +69,8 @@ def _fit(
     train, validation = target.split(1 - learner.settings.validation_fraction, rng=rng)
     if augmentation := learner.augmentation:
         train = augmentation.of_training(checked(train, at_least=2, name="to train on"), seed=seed)
-        validation = augmentation.of_others(validation)
+        held_out = checked(validation, at_least=1, name="to validate on")
+        validation = augmentation.of_others(held_out)
     return fit(
         network,
         train,
