@@ -21,16 +21,22 @@ from fivesigma.benchmarks.heavy_quark_processes import (
     SLICED,
     signal,
 )
+from fivesigma.configuration import SampleRequest
 from fivesigma.detector import CMS, respond
 from fivesigma.events import generate
 from fivesigma.objects import ObjectDefinition, reconstruct
+from fivesigma.projection import Projection
+from fivesigma.projection_plan import prepare_projection
 from fivesigma.vetoes import LeptonVeto, hooks
 
 REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 needs_reference = pytest.mark.skipif(
     not REFERENCE.is_dir(), reason="no reference events beside the repository"
 )
-TTW = {"ttw_plus": "mg_pp_ttwp_14TeV.lhe.gz", "ttw_minus": "mg_pp_ttwm_14TeV.lhe.gz"}
+TTW = {  # file, cross section and its error by MadGraph [fb]
+    "ttw_plus": ("mg_pp_ttwp_14TeV.lhe.gz", 266.620, 1.186),
+    "ttw_minus": ("mg_pp_ttwm_14TeV.lhe.gz", 133.086, 0.590),
+}
 FROM_PYTHIA = [name for name in PROCESSES if name not in FROM_FILE]
 ALONE = ("PartonLevel:all = off",)
 TABLE = {  # Table 5.1 [pb]
@@ -74,11 +80,8 @@ def test_the_cross_sections_are_those_of_the_table():
     assert {name: BACKGROUNDS[name].source_fb for name in TABLE} == pytest.approx(
         {name: 1e3 * value for name, value in TABLE.items()}
     )
-    for field in ("source_fb", "leading_order_fb"):
-        both, plus, minus = (
-            getattr(BACKGROUNDS[name], field) for name in ("ttw", "ttw_plus", "ttw_minus")
-        )
-        assert both == pytest.approx(plus + minus, rel=1e-3)
+    both, plus, minus = (BACKGROUNDS[name].source_fb for name in ("ttw", "ttw_plus", "ttw_minus"))
+    assert both == pytest.approx(plus + minus, rel=1e-3)
     assert set(PROCESSES) == {"signal", *BACKGROUNDS}
 
 
@@ -205,6 +208,30 @@ def test_heavy_and_light_points_start():
         assert all(pythia.next() for _ in range(5))
 
 
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ([{}, {"pt_min": 300}], "got pTHat from 300 to inf GeV and from 0 to inf GeV"),
+        (
+            [{"pt_min": 100, "pt_max": 300}, {"pt_min": 200}],
+            "from 200 to inf GeV and from 100 to 3",
+        ),
+        ([{"pt_min": 300}, {"pt_min": 300, "veto": "none"}], "from 300 to inf GeV and from 300 to"),
+    ],
+)
+def test_slices_that_overlap_are_refused(parts, said, tmp_path):
+    slices = [{"process": "w_jets", "events": 1, "parameters": part} for part in parts]
+    wanted = Projection(
+        **{"name": "search", "title": "search", "benchmark": "heavy_quark"},
+        signal=SampleRequest(process="signal", events=1),
+        backgrounds={"bosons": slices},
+        arms=[{"name": "trees", "strategy": "boosted"}],
+    )
+    with pytest.raises(ValueError, match=f"bosons, slice 2: expected a part of .* {said}"):
+        prepare_projection(wanted, store=tmp_path, workers=1, report=print)
+    assert not [*tmp_path.iterdir()]
+
+
 # Event files
 
 
@@ -213,18 +240,19 @@ def test_heavy_and_light_points_start():
 @pytest.mark.parametrize("name", TTW)
 def test_top_pairs_with_a_w(name):
     """Tops and W decay; the cross section is that of the file, or its part behind a veto."""
-    process = PROCESSES[name](file=str(REFERENCE / TTW[name]), multiparton="off")
+    file, sigma_fb, error_fb = TTW[name]
+    process = PROCESSES[name](file=str(REFERENCE / file), multiparton="off")
     process = replace(process, settings=(*process.settings, "HadronLevel:all = off"))
-    stated = BACKGROUNDS[name]
     events = generate(process, 60, seed=1)
-    assert events.cross_section_fb == pytest.approx(stated.leading_order_fb, rel=1e-3)
-    assert events.cross_section_error_fb == pytest.approx(stated.error_fb, rel=1e-3)
+    assert events.cross_section_fb == pytest.approx(sigma_fb, rel=1e-3)
+    assert events.cross_section_error_fb == pytest.approx(error_fb, rel=1e-3)
+    assert process.k_factor * events.cross_section_fb == pytest.approx(BACKGROUNDS[name].source_fb)
     assert not set(np.abs(ak.to_numpy(ak.flatten(events.particles.pdgid)))) & {6, 24}
     loose = LeptonVeto(5.0, 30.0, 0.0, 30.0, 3.0, 300.0, 100.0, 0.0)
     some = generate(replace(process, veto=loose), 60, seed=1)
     share = some.cross_section_fb / events.cross_section_fb
     assert 0.1 < share < 0.8
-    expected = np.hypot(stated.error_fb * share, some.cross_section_fb * ((1 - share) / 60) ** 0.5)
+    expected = np.hypot(error_fb * share, some.cross_section_fb * ((1 - share) / 60) ** 0.5)
     assert some.cross_section_error_fb == pytest.approx(expected, rel=0.05)
 
 
@@ -250,6 +278,23 @@ def test_beams_of_an_event_file_have_to_match(name, a, b, e, tmp_path):
     assert PROCESSES[name](file=str(path)).lhe == path
 
 
+@pytest.mark.parametrize("name", FROM_FILE)
+def test_a_file_stands_for_the_process_or_for_a_part_of_it(name, tmp_path):
+    """Whatever the cross section in it, here 400 fb."""
+    path = tmp_path / "events.lhe"
+    path.write_text(HEAD.format(a=2212, b=2212, e=7000))
+    whole = PROCESSES[name](file=str(path))
+    part = PROCESSES[name](file=str(path), cross_section_fb=9)
+    assert 400 * whole.k_factor == pytest.approx(BACKGROUNDS[name].source_fb)
+    assert 400 * part.k_factor == pytest.approx(9)
+    for wrong in (0, -1.0, "all"):
+        with pytest.raises(ValueError, match="cross_section_fb"):
+            PROCESSES[name](file=str(path), cross_section_fb=wrong)
+    path.write_text(path.read_text().replace("0.4 0.001", "0.0 0.001"))
+    with pytest.raises(ValueError, match=r"expected a cross section above 0 fb in .*; got 0\.0"):
+        PROCESSES[name](file=str(path))
+
+
 # Errors
 
 BAD = {
@@ -267,7 +312,7 @@ BAD = {
     "negative limit": ("top_pairs", {"pt_min": -1.0}, "0 <= pt_min < pt_max"),
     "limits in disorder": ("wz", {"pt_min": 300.0, "pt_max": 200.0}, "0 <= pt_min < pt_max"),
     "limit beyond the beams": ("top_pairs", {"pt_min": 7000.0}, "0 <= pt_min < pt_max"),
-    "boson at rest": ("w_jets", {"pt_max": 200.0}, "pt_min >= 20 GeV, or no limits; got 0.0"),
+    "boson at rest": ("w_jets", {"pt_max": 200.0}, "pt_min >= 100 GeV, or no limits; got 0.0"),
     "no file": ("ttw", {}, "file = a Les Houches event file; got ''"),
     "no shower": (
         "ttw",

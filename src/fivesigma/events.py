@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from .vetoes import Veto, hooks
 
-__all__ = ["Events", "Process", "beams", "generate", "generator_version"]
+__all__ = ["Events", "Process", "generate", "generator_version", "stated"]
 
 BATCH = 250
 INVISIBLE = (12, 14, 16)
@@ -145,14 +145,15 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     )
 
 
-def beams(path: Path) -> tuple[tuple[int, float], tuple[int, float]]:
-    """PDG codes and energies [GeV] of the two beams of a Les Houches event file.
+def stated(path: Path) -> tuple[list[tuple[int, float]], float]:
+    """PDG code and energy [GeV] of both beams of a Les Houches event file; cross section [fb].
 
     Raises:
         ValueError: An unreadable file.
     """
-    said = _lhe_init(path).initInfo
-    return (said.beamA, said.energyA), (said.beamB, said.energyB)
+    lhe = _lhe_init(path)
+    said = lhe.initInfo
+    return [(said.beamA, said.energyA), (said.beamB, said.energyB)], _whole(lhe)
 
 
 def _passes(process: Process, seed: int, skip: int) -> Iterator[Any]:
@@ -221,16 +222,18 @@ def _lhe_init(path: Path) -> Any:
 def _cross_section(counts: list[list[float]], lhe: Any) -> tuple[float, float]:
     """Cross section of events that pass, its error [fb]; of accepted, tried, sigma, error [mb]."""
     accepted, tried, sigma, errors = np.transpose(counts)
-    tried = np.maximum(tried, 1)
-    value = FB_PER_MB * float(np.average(sigma, weights=tried))
-    error = FB_PER_MB * float(errors[0])
-    if lhe is not None:
-        n = tried.sum()
-        share = accepted.sum() / n
-        stated = FB_PER_PB * sum(process.error**2 for process in lhe.procInfo) ** 0.5
-        whole = FB_PER_PB * sum(process.xSection for process in lhe.procInfo)
-        error = float(np.hypot(stated * share, whole * (share * (1 - share) / n) ** 0.5))
-    return value, error
+    if lhe is None:
+        return FB_PER_MB * float(sigma[0]), FB_PER_MB * float(errors[0])
+    n = max(tried.sum(), 1)
+    share = accepted.sum() / n
+    whole = _whole(lhe)
+    stated = FB_PER_PB * sum(process.error**2 for process in lhe.procInfo) ** 0.5
+    drawn = whole * (share * (1 - share) / n) ** 0.5
+    return float(whole * share), float(np.hypot(stated * share, drawn))
+
+
+def _whole(lhe: Any) -> float:
+    return FB_PER_PB * sum(float(process.xSection) for process in lhe.procInfo)
 
 
 def _see_weights(info: ak.Array, path: Path | None) -> None:

@@ -1,12 +1,14 @@
 """The weighted events of a projection, and its grid of points, methods and repeats as tasks."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from .arms import learning
 from .benchmarks import Benchmark
 from .configuration import SampleRequest
+from .events import Process
 from .projection import Projection
 from .projections import ProjectionTask
 from .quantities import FEATURES
@@ -124,14 +126,29 @@ def _signals(projection: Projection, benchmark: Benchmark) -> dict[str, SampleRe
 def _differ(
     projection: Projection, benchmark: Benchmark, requests: dict[str, SampleRequest]
 ) -> None:
-    """See that no events are used twice, and that all parameters are known."""
+    """See that no part of phase space is used twice, and that all parameters are known."""
     recipes = {
         name: recipe(benchmark, request, seed=projection.seed) for name, request in requests.items()
     }
-    seen: dict[Any, str] = {}
+    seen: dict[str, str] = {}
     for name, made_by in recipes.items():
-        if (first := seen.setdefault(made_by, name)) != name:
+        if (first := seen.setdefault(made_by.hash, name)) != name:
             raise ValueError(f"{name}: expected events of its own; got those of {first}")
+    parts = {name: made_by.process for name, made_by in recipes.items() if not made_by.process.lhe}
+    for (first, one), (name, other) in combinations(parts.items(), 2):
+        (a, b), (c, d) = _limits(one), _limits(other)
+        if one.name == other.name and max(a, c) < min(b, d):
+            raise ValueError(
+                f"{name}: expected a part of phase space beside that of {first}; got pTHat from "
+                f"{c:g} to {d:g} GeV and from {a:g} to {b:g} GeV"
+            )
+
+
+def _limits(process: Process) -> tuple[float, float]:
+    """Least and largest pTHat by the settings of a process [GeV]."""
+    said = dict(line.split(" = ") for line in process.settings if " = " in line)
+    low, high = (said.get(f"PhaseSpace:pTHat{end}") for end in ("Min", "Max"))
+    return float(low or 0), float(high or "inf")
 
 
 def _slice(

@@ -19,7 +19,11 @@ $$
 \hat p_T, \text{veto})}{\sigma_\text{Pythia}(\text{no limits, no veto})} ,
 $$
 
-whose denominator is in `BACKGROUNDS`. Slices in $\hat p_T$ of one process add up to the process.
+whose denominator is in `BACKGROUNDS`, or in the event file. Slices in $\hat p_T$ of one process add
+up to the process. Those of W + jets and Z + jets are the tail only, $\hat p_T \ge 100$ GeV, where
+the boson recoils against a parton: behind the shower as many have a large transverse momentum as of
+a boson and the shower alone, within 8 %. No slice has what is below; the process without limits has
+all.
 
 References:
     Revisiting Deep Learning for Particle Physics (thesis; Table 5.1 and section 5.2)
@@ -32,7 +36,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .base import check, from_lhe, is_number, underlying
-from ..events import Process, beams
+from ..events import Process, stated
 from ..vetoes import LeptonVeto
 
 __all__ = ["BACKGROUNDS", "PROCESSES", "Background", "signal"]
@@ -49,7 +53,7 @@ MASS = {BOTTOM: 4.8, TOP: 173.0, W: 80.385}  # Pythia's [GeV]
 RELATIVE_WIDTH = 1e-3
 ON_SHELL_WIDTHS = 15.0
 PHI_MASS_MIN = 20.0  # what is lighter than that is no resonance to Pythia
-BOSON_PT_MIN = 20.0  # the cross section of a boson and a parton diverges at low pTHat
+BOSON_PT_MIN = 100.0  # the cross section of a boson and a parton diverges at low pTHat
 
 VETOES: dict[str, LeptonVeto | None] = {
     "none": None,
@@ -74,10 +78,10 @@ class Background:
     """What it is."""
     source_fb: float
     """Total cross section of the source, at higher order [fb]."""
-    leading_order_fb: float
-    """Total cross section of the settings without limits or a veto, by Pythia 8.317; of events by
-    MadGraph 3.5 where Pythia has no such process, NaN if unknown [fb]."""
-    error_fb: float
+    leading_order_fb: float = NAN
+    """Total cross section of the settings without limits or a veto, by Pythia 8.317 [fb]; NaN where
+    the events have to come from a file, which states it."""
+    error_fb: float = NAN
     """Its statistical error [fb]."""
     settings: tuple[str, ...] = ()
     """Settings of all of it; none where the events have to come from a file."""
@@ -115,11 +119,11 @@ BACKGROUNDS = {
         "pairs of top quarks with a Higgs boson", 610, 421.0, 0.7,
         ("HiggsSM:gg2Httbar = on", "HiggsSM:qqbar2Httbar = on"),
     ),
-    "ttw": Background("pairs of top quarks with a W", 650, 399.706, 1.326),
-    "ttw_plus": Background("pairs of top quarks with a W+", 433.6, 266.620, 1.186),
-    "ttw_minus": Background("pairs of top quarks with a W-", 216.4, 133.086, 0.590),
-    "ttz": Background("pairs of top quarks with a Z", 1_050, NAN, NAN),
-    "tw": Background("a top with a W", 83_100, NAN, NAN),
+    "ttw": Background("pairs of top quarks with a W", 650),
+    "ttw_plus": Background("pairs of top quarks with a W+", 433.6),
+    "ttw_minus": Background("pairs of top quarks with a W-", 216.4),
+    "ttz": Background("pairs of top quarks with a Z", 1_050),
+    "tw": Background("a top with a W", 83_100),
 }  # fmt: skip
 SLICED = ("top_pairs", "w_jets", "z_jets", "single_top_t", "single_top_s", "ww", "wz")
 FROM_FILE = tuple(name for name, background in BACKGROUNDS.items() if not background.settings)
@@ -225,23 +229,33 @@ def from_file(name: str) -> Callable[..., Process]:
     """The process of a background from an event file, of which Pythia decays what is undecayed.
 
     The process takes, by keyword, file, a Les Houches event file at 14 TeV, plain or gzipped,
-    showers, how often each of its events can be decayed and showered, veto and multiparton as the
-    signal. It raises ValueError for another file or other beams.
+    showers, how often each of its events can be decayed and showered, cross_section_fb, what its
+    events stand for where it has only some of the decays [fb], by default all of the process, veto
+    and multiparton as the signal. It raises ValueError for another file, other beams, or a cross
+    section that is not above 0.
     """
 
     def process(
-        *, file: str = "", showers: int = 1, veto: str = "none", multiparton: str = "on"
+        *,
+        file: str = "",
+        showers: int = 1,
+        cross_section_fb: float | None = None,
+        veto: str = "none",
+        multiparton: str = "on",
     ) -> Process:
         path, n = from_lhe(file, showers)
-        found = beams(path)
+        found, file_fb = stated(path)
         check(
             all(code == PROTON and abs(energy - SQRT_S / 2) < 1 for code, energy in found),
             f"two beams of protons ({PROTON}) of {SQRT_S / 2:.0f} GeV in {path}",
             found,
         )
+        source_fb = BACKGROUNDS[name].source_fb if cross_section_fb is None else cross_section_fb
+        check(_number("cross_section_fb", source_fb) > 0, "cross_section_fb > 0", source_fb)
+        check(file_fb > 0, f"a cross section above 0 fb in {path}", file_fb)
         made = _background(name, (), veto=veto, multiparton=multiparton)
         settings = tuple(line for line in made.settings if line not in BEAMS)
-        return replace(made, settings=settings, lhe=path, showers=n)
+        return replace(made, settings=settings, lhe=path, showers=n, k_factor=source_fb / file_fb)
 
     return process
 
@@ -255,14 +269,13 @@ PROCESSES: dict[str, Callable[..., Process]] = {
 
 
 def _background(name: str, lines: tuple[str, ...], *, veto: str, multiparton: str) -> Process:
-    stated = BACKGROUNDS[name]
-    k_factor = stated.source_fb / stated.leading_order_fb
+    background = BACKGROUNDS[name]
     return Process(
-        name=stated.title,
+        name=background.title,
         settings=(*BEAMS, *underlying(multiparton), *lines),
         veto=_veto(veto),
         partons=FLAVOURS,
-        k_factor=None if k_factor != k_factor else k_factor,
+        k_factor=background.source_fb / background.leading_order_fb,
     )
 
 
