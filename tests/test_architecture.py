@@ -25,7 +25,7 @@ TRUNK = (
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
     "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "projection", "observed",
     "loading", "arms", "sources", "tasks", "searches", "projections", "pretrained", "samples",
-    "plan",
+    "represented", "plan",
     "projection_plan", "studies", "searched", "results", "series", "projected", "plots", "tables",
     "pretraining_tables", "projection_tables", "captions", "submission", "report", "progress",
     "cli",

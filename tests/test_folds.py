@@ -63,6 +63,26 @@ def test_no_model_scores_what_it_has_seen(rng):
         np.testing.assert_allclose(seen[f], np.where(fold == f, 0.5, 1.0), atol=0.01)
 
 
+def test_events_are_weighed_with_those_of_their_training_alone(rng):
+    data = numbered(300, rng)
+    fold, seen = deal(data.y, K, rng=rng), []
+
+    def weigh(part):
+        seen.append(set(part.x[:, 0].tolist()))
+        return replace(part, weight=np.full(len(part), 7.0))
+
+    @dataclass(frozen=True)
+    class Weighed(Memory):
+        def __call__(self, start, targets, learner):
+            assert all((target.weight == 7).all() for target in targets)
+            return super().__call__(start, targets, learner)
+
+    cross_score(Weighed(), nothing, [data], [fold], LEARNER, members=3, weigh=weigh)
+    assert len(seen) == K
+    for f, part in enumerate(seen):
+        assert part.isdisjoint(set(np.flatnonzero(fold == f)))
+
+
 def test_several_data_sets_at_once_are_as_one_by_one(rng):
     data = [shifted(400, shift, np.random.default_rng(s)) for s, shift in enumerate((0.0, 2.0))]
     folds = [deal(d.y, K, rng=rng) for d in data]

@@ -13,7 +13,7 @@ from test_searches import CHANGES
 from fivesigma.configuration import Observed
 from fivesigma.observed import take_in
 from fivesigma.plan import Plan
-from fivesigma.samples import Samples
+from fivesigma.samples import Samples, prepare
 
 
 def silent(*_):
@@ -88,6 +88,22 @@ def test_bad_requests(changes, message, file, tmp_path):
     assert not list(tmp_path.rglob("whole"))
 
 
+def test_a_file_without_pairs_of_jets(tmp_path):
+    """Said before anything is generated, with what is left by each cut."""
+    path = tmp_path / "single.h5"
+    with h5py.File(path, "w") as out:
+        rows = np.zeros((30, 2100))
+        rows[:, 0] = 900.0
+        out.create_dataset("events", data=rows)
+    data = {"path": path, "reader": "lhco"}
+    wanted = study(**CHANGES | {"search": CHANGES["search"] | {"data": data}})
+    message = r"search.data.path: expected 4 events or more in the signal_region .*all: 30.*>= 2: 0"
+    with pytest.raises(ValueError, match=message):
+        prepare(wanted, store=tmp_path / "store", workers=1, report=silent)
+    assert not list((tmp_path / "store").rglob("*.lock"))
+    assert [f.name[:5] for f in (tmp_path / "store").iterdir()] == ["data-"]
+
+
 @pytest.mark.slow
 def test_a_search_in_a_file(file, tmp_path):
     """As many simulated background events as observed, unless a luminosity is said."""
@@ -109,3 +125,5 @@ def test_a_search_in_a_file(file, tmp_path):
     json.dumps(found, allow_nan=False)
     free = Plan(wanted.model_copy(update={"luminosity_fb": None}), made, tmp_path / "s", silent)
     assert free.searches()[0].task.n_background == counts["signal_region"]
+    luminosity = made.luminosity_fb(free.study)
+    assert round(luminosity * VALLEY.background_cross_section_fb) == counts["signal_region"]

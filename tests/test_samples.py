@@ -12,7 +12,8 @@ from fabricated import CWOLA, SOURCES, STUDY, TRANSFER, VALLEY, arm, study
 from fivesigma import samples as module
 from fivesigma.arms import build
 from fivesigma.representations import JetImages
-from fivesigma.samples import n_background, prepare, represent
+from fivesigma.represented import represent
+from fivesigma.samples import n_background, prepare
 from fivesigma.studies import write_json
 from fivesigma.tasks import REGIONS
 

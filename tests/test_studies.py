@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import signal
 from dataclasses import replace
@@ -143,6 +144,18 @@ def test_what_networks_look_at_is_shown(go, tmp_path):
         "image, subleading jet",
     }
     assert (tmp_path / "page/hepdata/attribution_maps.yaml").is_file()
+
+
+@pytest.mark.slow
+def test_a_record_that_cannot_be_written_is_a_failure(go, tmp_path, monkeypatch):
+    """And takes no other with it."""
+    made_of = {"CWoLa": lambda task: task.run(), "broken": lambda _: {"area": math.inf}}
+    monkeypatch.setattr(studies, "_run", lambda task: made_of[task.arm.name](task))
+    made = go(arms=[arm(name="broken"), CWOLA], **ONE)
+    assert names(made) == ["CWoLa", "CWoLa"]
+    assert {failure["error"][:36] for failure in made.failures} == {
+        "expected a record of finite numbers:"
+    }
 
 
 @pytest.mark.slow

@@ -28,7 +28,8 @@ from fivesigma.evaluation import auc, roc
 from fivesigma.loading import load
 from fivesigma.progress import Display
 from fivesigma.representations import Dijet, JetFeatures
-from fivesigma.samples import prepare, represent
+from fivesigma.represented import represent
+from fivesigma.samples import prepare
 from fivesigma.store import default_folder
 from fivesigma.tasks import REGIONS
 

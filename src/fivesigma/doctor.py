@@ -2,6 +2,8 @@ r"""What can be wrong with a search, looked for in its own events.
 
 * Models that give one score to all events; cuts with too few events behind them.
 * Events that are there twice: in different folds they are trained on and scored at once.
+* Data that are not like the simulated data sets that they are calibrated with: in their number, or
+  in the share of the sidebands behind a cut that is taken from simulated events.
 * A score that knows the mass. In the sidebands, where there is no signal, it shows as an area under
   the ROC curve of upper against lower other than 1/2, as an efficiency of the cut that is not flat,
   and as a distance correlation with the mass,
@@ -20,7 +22,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -31,7 +33,7 @@ from scipy.stats import chi2
 from .evaluation import auc, roc
 from .search import Events
 
-__all__ = ["Finding", "distance_correlation", "examine"]
+__all__ = ["Finding", "alike", "distance_correlation", "examine", "ignorant"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Verdict: TypeAlias = Literal["fine", "look", "fault"]
@@ -39,6 +41,7 @@ Verdict: TypeAlias = Literal["fine", "look", "fault"]
 MOST = 1000  # events in a distance correlation
 BINS = 6
 FEW = 10.0
+FAR, OTHER = 5.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,42 @@ def examine(
         _flat(events, max(eps_b)),
         _independent(events, rng),
     ]
+
+
+def alike(data: Mapping[str, float], null: Mapping[str, Floats]) -> list[Finding]:
+    """Whether data are like the data sets without a signal that calibrate them.
+
+    Args:
+        data: of the data, `signal region` and `sidebands`, events, and by the name of a cut the
+            share of the sidebands that passes.
+        null: the same of T data sets, each of shape (T,).
+    """
+    found = []
+    for name, value in data.items():
+        mean, spread = null[name].mean(), max(null[name].std(), 1e-9)
+        far = (value - mean) / spread
+        if name in ("signal region", "sidebands"):
+            wrong = abs(far) > FAR and abs(value - mean) > OTHER * mean
+            words = f"{value:g} events in the {name}, {mean:.0f} in data sets without a signal"
+            found.append(Finding(f"events, {name}", value, "fault" if wrong else "fine", words))
+        else:
+            verdict: Verdict = "fault" if abs(far) > FAR else _verdict(abs(far))
+            words = (
+                f"{100 * value:.3g} % of the sidebands are behind the cut at {name} of simulated "
+                f"events, {100 * mean:.3g} +- {100 * spread:.2g} % in data sets without a signal"
+            )
+            found.append(Finding(f"simulation behind {name}", value, verdict, words))
+    return found
+
+
+def ignorant(areas: Floats) -> Finding:
+    """Whether a score learnt without a signal knows signal from background: shape (T,)."""
+    low, median, high = np.quantile(areas, [0.15865, 0.5, 0.84135])
+    words = (
+        f"learnt without a signal, the score ranks it with an area of {median:.3f} (68 % within "
+        f"{low:.3f} and {high:.3f}): that is what differs between the regions"
+    )
+    return Finding("area without a signal", median, "fine" if low <= 0.5 <= high else "look", words)
 
 
 def distance_correlation(x: Floats, y: Floats) -> float:
@@ -127,7 +166,7 @@ def _between_sidebands(events: Events) -> Finding:
         return Finding("area between sidebands", math.nan, "look", "there is only one sideband")
     area = auc(roc(events.scored.score[~events.inside], upper.astype(int)))
     far = abs(area.value - 0.5) / max(area.error, 1e-9)
-    words = f"upper against lower sideband: {area.value:.3f} +- {area.error:.3f}, not 0.5"
+    words = f"upper against lower sideband: {area.value:.3f} +- {area.error:.3f}, at best 0.5"
     return Finding("area between sidebands", area.value, _verdict(far), words)
 
 

@@ -22,6 +22,7 @@ from .argos import LEAST, argos
 from .background import Estimate, closure, closures
 from .calibration import Calibrated, calibrate, uniformity
 from .counting import bounded
+from .doctor import alike, ignorant
 from .export import workspace
 from .reach import Reach, reach
 from .search import Closure, Cut, Interval, Outcome
@@ -82,6 +83,10 @@ class Null:
         intervals = [Interval(i["n"], Estimate(**i["background"])) for i in found["intervals"]]
         return Outcome(tuple(cuts), tuple(intervals), found["collapsed"])
 
+    def local(self, record: Set) -> dict[str, float]:
+        """Local p-values of a data set by name; `any` is the smallest."""
+        return local(self.outcome(record), self.closure)
+
     def calibrate(self, outcome: Outcome) -> dict[str, Calibrated]:
         """Calibrated p-values by name; `any` is for the smallest of all local ones."""
         found = local(outcome, self.closure)
@@ -89,7 +94,7 @@ class Null:
 
     def of_data(self, record: Set) -> dict[str, Any]:
         """What data hold, calibrated; JSON types only."""
-        outcome = self.outcome(record)
+        outcome, found = self.outcome(record), record["outcomes"][self.background]
         return {
             "n_events": record["n_events"],
             "cuts": [asdict(cut) for cut in outcome.cuts],
@@ -98,9 +103,29 @@ class Null:
             "calibrated": {name: asdict(c) for name, c in self.calibrate(outcome).items()},
             "argos": measures(outcome, record["n_events"]),
             "naive_z": dict(record["naive"]),
-            "doctor": record["outcomes"][self.background].get("doctor", []),
+            "doctor": found.get("doctor", []) + self._compared(record),
+            "m_jj": found["m_jj"],
             "workspace": workspace(*outcome.model(self.closure), "signal_region"),
         }
+
+    def _compared(self, record: Set) -> list[dict[str, Any]]:
+        """What the doctor says of data beside the data sets that calibrate them."""
+        each = [self._numbers(one) for one in self.records]
+        found = alike(self._numbers(record), _by_name(each))
+        return [asdict(finding) for finding in (*found, ignorant(self._areas))]
+
+    @property
+    def _areas(self) -> Floats:
+        return np.array([record["auc"] for record in self.records])
+
+    def _numbers(self, record: Set) -> dict[str, float]:
+        """Events in the regions, and, of a simulated template, shares of the sidebands."""
+        sidebands = record["n_sideband"]
+        found = {"signal region": record["n_events"], "sidebands": sidebands}
+        if self.background != "template":
+            return found
+        cuts = record["outcomes"][self.background]["cuts"]
+        return found | {f"{cut['eps_b']:g}": cut["n_template"] / sidebands for cut in cuts}
 
     def crossed(self) -> dict[str, Floats]:
         """p-values of each half of the data sets, with closure and calibration of the other."""
@@ -120,7 +145,7 @@ class Null:
             "n_sets": len(self.outcomes),
             "closure": {f"{eps:g}": delta for eps, delta in self.closure.cuts.items()},
             "bias": _bias(self.outcomes),
-            "auc": [record["auc"] for record in self.records],
+            "auc": quantiles(self._areas),
             "collapsed": sum(outcome.collapsed > 0 for outcome in self.outcomes),
             "local": {name: distribution(p) for name, p in self.p.items()},
             "calibrated": {name: distribution(p) for name, p in crossed.items()},
@@ -228,7 +253,7 @@ def distribution(p: Floats) -> dict[str, Any]:
 
 
 def quantiles(z: Floats) -> dict[str, float]:
-    """Median, central 68 % and largest of some significances."""
+    """Median, central 68 % and largest of some numbers."""
     low, median, high = np.quantile(z, [0.15865, 0.5, 0.84135])
     return {"median": float(median), "low": float(low), "high": float(high), "max": float(z.max())}
 

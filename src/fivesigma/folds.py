@@ -88,6 +88,7 @@ def cross_score(
     learner: Learner,
     *,
     members: int = 1,
+    weigh: Callable[[Dataset], Dataset] | None = None,
 ) -> list[Scored]:
     """Score the events of each data set by models of the other folds.
 
@@ -98,6 +99,8 @@ def cross_score(
         folds: fold of each of their events.
         learner: how to learn, with a seed for each data set.
         members: M, models of a fold, from different seeds.
+        weigh: how events that models are trained on are weighed, looking at no others; by default
+            they keep their weights.
 
     Raises:
         ValueError: if there are too few events in a fold, or scores that are not finite.
@@ -108,7 +111,9 @@ def cross_score(
         for f in range(_k(fold))
         for seed in np.random.SeedSequence([learner.seeds[d], f]).generate_state(members)
     ]
-    targets = [data[d].subset(np.flatnonzero(folds[d] != f)) for d, f, _ in jobs]
+    parts = {(d, f): data[d].subset(np.flatnonzero(folds[d] != f)) for d, f, _ in jobs}
+    weighed = parts if weigh is None else {key: weigh(part) for key, part in parts.items()}
+    targets = [weighed[d, f] for d, f, _ in jobs]
     fitted = strategy(start, targets, replace(learner, seeds=tuple(seed for *_, seed in jobs)))
     models: dict[tuple[int, int], list[int]] = {}
     for i, (d, f, _) in enumerate(jobs):

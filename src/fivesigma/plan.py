@@ -9,8 +9,9 @@ from .arms import Built, build
 from .background import Spectrum
 from .configuration import Arm, Search, Study
 from .representations import REPRESENTATIONS, Representation
+from .represented import represent
 from .sample import Sample
-from .samples import Report, Samples, n_background, represent
+from .samples import Report, Samples
 from .searches import SearchTask, windows
 from .sources import Source, load_network
 from .tasks import REGIONS, Pretraining, Task, Training, blocks
@@ -53,9 +54,14 @@ class Plan:
             )
             for strength, n in sets.items()
             for arm in self.study.arms
-            for target in list(self.samples.targets)[: None if strength else 1]
+            for target in self._searched(arm, strength)
             for chunk in batched([Training(r, (strength,)) for r in range(n)], search.sets_per_task)
         ]
+
+    def _searched(self, arm: Arm, strength: float) -> list[str]:
+        """Targets to search for: without a signal one, unless the network to start from differs."""
+        targets = list(self.samples.targets)
+        return targets if strength or build(arm).source != "none" else targets[:1]
 
     def _demand(self, search: Search) -> None:
         """Ask for events in each window."""
@@ -160,11 +166,7 @@ class Plan:
         )
 
     def _n_background(self, arm: Arm) -> int:
-        """Of the luminosity; where none is said, as many as there are observed."""
-        observed = self.samples.observed
-        if observed is None or self.study.luminosity_fb is not None:
-            return n_background(self.study, self.samples.benchmark, arm)
-        return next(row.count for row in observed.cutflow if row.cut == REGIONS[0])
+        return self.samples.n_background(self.study, arm)
 
     def _source(self, arm: Arm, built: Built, target: str) -> Path | None:
         """File of the network to start from."""

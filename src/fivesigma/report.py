@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .captions import CAPTIONS
 from .plots import (
     ATTRIBUTION_FIGURES,
+    DATA_FIGURES,
     FIGURES,
     HUNT_FIGURES,
     PROJECTION_FIGURES,
@@ -102,8 +103,9 @@ def _kind(results: Results) -> Kind:
         figures = PROJECTION_FIGURES | interpreted
         return Kind("projection.html.j2", projection_tables, figures)
     if "search" in results:
-        hunting = HUNT_FIGURES if "hunt" in results else {}
-        return Kind("search.html.j2", search_tables, SEARCH_FIGURES | hunting)
+        more = HUNT_FIGURES if "hunt" in results else {}
+        more |= DATA_FIGURES if any("data" in one for one in results["search"].values()) else {}
+        return Kind("search.html.j2", search_tables, SEARCH_FIGURES | more)
     return Kind("report.html.j2", _study_tables, FIGURES | interpreted, _of_study)
 
 

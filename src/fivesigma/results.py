@@ -22,7 +22,6 @@ from .projection import Projection
 from .reach import Reach, reach, reach_of_cuts
 from .representations import JetImages
 from .sample import Sample
-from .samples import n_background
 from .searched import searched
 from .studies import Run, write_json
 from .tasks import REGIONS, Task
@@ -67,8 +66,8 @@ def assemble(run: Run) -> dict[str, Any]:
 def _about(run: Run) -> dict[str, Any]:
     """What was done with what."""
     study, benchmark = run.study, run.samples.benchmark
-    return heading(study, study.luminosity_fb or benchmark.luminosity_fb) | {
-        "n_background_signal_region": n_background(study, benchmark),
+    return heading(study, run.samples.luminosity_fb(study)) | {
+        "n_background_signal_region": run.samples.n_background(study),
         "regions": {
             region.name: [list(window) for window in region.windows]
             for region in benchmark.selection.regions
@@ -106,7 +105,8 @@ def _samples(run: Run) -> dict[str, Sample]:
     samples = run.samples
     first, *others = samples.targets.values()
     named = dict(zip(list(samples.targets)[1:], others, strict=True))
-    return {"signal": first, **named, "background": samples.background}
+    data = {"data": samples.observed} if samples.observed else {}
+    return {"signal": first, **named, "background": samples.background, **data}
 
 
 def _method(task: Task, run: Run) -> str:
@@ -188,10 +188,10 @@ def _spectrum(run: Run) -> dict[str, Any]:
     edges = np.arange(low, high + BIN_GEV / 2, BIN_GEV)
     samples = {role: _samples(run)[role] for role in ("signal", "background")}
     counts = {role: _counts(sample, edges) for role, sample in samples.items()}
-    b = n_background(run.study, run.samples.benchmark)
+    b = run.samples.n_background(run.study)
     expected = {"signal": max(run.study.grid.s_over_sqrt_b) * b**0.5, "background": b}
     scales = {
-        f"{role}_scale": expected[role] / max(_in_region(samples[role], REGIONS[0]), 1)
+        f"{role}_scale": expected[role] / max(samples[role].passed(REGIONS[0]), 1)
         for role in counts
     }
     return {"edges_gev": edges.tolist(), **{r: c.tolist() for r, c in counts.items()}, **scales}
@@ -202,10 +202,6 @@ def _counts(sample: Sample, edges: np.ndarray) -> np.ndarray:
     for events in sample.batches(columns=["m_jj"]):
         total += np.histogram(ak.to_numpy(events.m_jj), edges)[0]
     return total
-
-
-def _in_region(sample: Sample, region: str) -> int:
-    return next(row.count for row in sample.cutflow if row.cut == region)
 
 
 def _average_images(run: Run) -> dict[str, dict[str, Any]]:

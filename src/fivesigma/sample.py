@@ -49,6 +49,10 @@ class Sample:
             ]
         )
 
+    def passed(self, cut: str) -> int:
+        """Events that pass a cut, or are in a region, by its name in the cutflow."""
+        return next(row.count for row in self.cutflow if row.cut == cut)
+
     @property
     def cross_section_fb(self) -> tuple[float, float]:
         """Cross section of the process and its error, the mean of the shards [fb]."""

@@ -1,23 +1,15 @@
 """The events of a study, made where they are missing, and represented for its arms."""
 
 import math
-import os
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import awkward as ak
-import numpy as np
-from numpy.typing import NDArray
 
 from .arms import build
 from .benchmarks import BENCHMARKS, Benchmark
-from .configuration import Arm, SampleRequest, Study
+from .configuration import Arm, SampleRequest, Search, Study
 from .observed import take_in
 from .pretrained import check_pretrained, enough_to_meta_train
-from .representations import Representation
 from .sample import Sample
 from .store import Recipe, make, missing
 from .tasks import REGIONS
@@ -25,7 +17,7 @@ from .tasks import REGIONS
 __all__ = [
     *("Maker", "Report", "Samples"),
     *("at_point", "benchmark_named", "estimate", "n_background", "point_name"),
-    *("prepare", "recipe", "represent"),
+    *("prepare", "recipe"),
 ]
 
 Report = Callable[[str, int, int, str], None]
@@ -53,6 +45,19 @@ class Samples:
         """What may be learnt from before this target."""
         return [name for name in self.sources if name != target]
 
+    def n_background(self, study: Study, arm: Arm | None = None) -> int:
+        """Background events in the signal region: of the luminosity, or of what is observed."""
+        if self.observed is None or study.luminosity_fb is not None:
+            return n_background(study, self.benchmark, arm)
+        return self.observed.passed(REGIONS[0])
+
+    def luminosity_fb(self, study: Study) -> float:
+        """Integrated luminosity to which these belong [1/fb]."""
+        benchmark = self.benchmark
+        if self.observed is not None and study.luminosity_fb is None:
+            return self.n_background(study) / benchmark.background_cross_section_fb
+        return study.luminosity_fb or benchmark.luminosity_fb
+
 
 def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Samples:
     """Check the names in a study and make its samples.
@@ -78,6 +83,8 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
             raise ValueError(f"showers: expected 1, as showers share hard events; got {n}")
     data = study.search.data if study.search else None
     observed = take_in(data, benchmark, folder=store, report=report) if data else None
+    if observed and study.search:
+        _searchable(study, study.search, observed)
     samples = Samples(
         observed=observed,
         benchmark=benchmark,
@@ -215,14 +222,29 @@ def recipe(benchmark: Benchmark, request: SampleRequest, *, seed: int) -> Recipe
     return Recipe(process, benchmark.detector, benchmark.jets, benchmark.selection, seed=seed)
 
 
+def _searchable(study: Study, search: Search, observed: Sample) -> None:
+    """Ask a file for events in both regions, before anything is simulated for it."""
+    k, eps = search.folds, min(study.grid.eps_b)
+    behind = 0 if search.background == ["template"] else math.ceil(k / eps / 2)
+    for region, least in ((REGIONS[0], 2 * k), (REGIONS[1], max(2 * k, behind))):
+        if (got := observed.passed(region)) < least:
+            cutflow = ", ".join(f"{row.cut}: {row.count}" for row in observed.cutflow)
+            raise ValueError(
+                f"search.data.path: expected {least} events or more in the {region} for {k} folds "
+                f"and a cut at {100 * eps:g} %; got {got} ({cutflow})"
+            )
+
+
 def _enough(study: Study, samples: Samples) -> None:
-    b = max(n_background(study, samples.benchmark, arm) for arm in study.arms)
+    b = max(samples.n_background(study, arm) for arm in study.arms)
     s = max(study.grid.s_over_sqrt_b) * b**0.5
     train = {"signal": s, "background": b}
     for arm in study.arms:
         if arm.label == "supervised":
-            n_each = arm.supervised_events or n_background(study, samples.benchmark, arm)
+            n_each = arm.supervised_events or samples.n_background(study, arm)
             train = {role: max(n, n_each) for role, n in train.items()}
+    if study.search:  # counts of its data sets vary
+        train = {role: n + 5 * n**0.5 for role, n in train.items()}
     every = [("background", study.background, samples.background)]
     every += [("signal", study.signal, sample) for sample in samples.targets.values()]
     for role, request, sample in every:
@@ -247,45 +269,3 @@ def n_background(study: Study, benchmark: Benchmark, arm: Arm | None = None) -> 
     luminosity = study.luminosity_fb or benchmark.luminosity_fb
     times = (arm and arm.luminosity) or 1
     return round(times * luminosity * benchmark.background_cross_section_fb)
-
-
-def represent(
-    sample: Sample, representation: Representation, benchmark: Benchmark, report: Report
-) -> Path:
-    """Represented events of the two regions, as arrays on disk beside the sample.
-
-    Returns:
-        Folder with signal_region.npy and sideband.npy, float32 (N, *shape).
-    """
-    first = f"{sample.first}-" if sample.first else ""
-    folder = sample.folder / f"{representation.name}-{first}{len(sample.shards)}"
-    if all((folder / f"{name}.npy").exists() for name in REGIONS):
-        return folder
-    folder.mkdir(exist_ok=True)
-    counts = dict.fromkeys(REGIONS, 0)  # m_jj of a cutflow is not rounded to float32
-    for events in sample.batches(columns=["m_jj"]):
-        for name, inside in _inside(benchmark, events).items():
-            counts[name] += int(inside.sum())
-    paths = {name: folder / f".{name}.{os.getpid()}.tmp" for name in REGIONS}
-    try:
-        with ExitStack() as stack:  # plain files: a memory map on a full disk kills the process
-            opened = {name: stack.enter_context(paths[name].open("wb")) for name in REGIONS}
-            for name, file in opened.items():
-                shape = (counts[name], *representation.shape)
-                header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-            for i, events in enumerate(sample.batches()):
-                for name, inside in _inside(benchmark, events).items():
-                    opened[name].write(representation(events.jets[inside]).astype("<f4").tobytes())
-                report(f"represent {representation.name}", i + 1, len(sample.shards), "")
-        for name in REGIONS:
-            paths[name].replace(folder / f"{name}.npy")
-    finally:
-        for path in paths.values():
-            path.unlink(missing_ok=True)
-    return folder
-
-
-def _inside(benchmark: Benchmark, events: ak.Array) -> dict[str, NDArray[np.bool_]]:
-    mass = ak.to_numpy(events.m_jj).astype(np.float64)
-    return {name: benchmark.selection.region(name)(mass) for name in REGIONS}

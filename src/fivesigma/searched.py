@@ -1,89 +1,144 @@
 """From the records of a search to its part of results.json."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from .calibration import calibrate
 from .configuration import Arm
-from .findings import ANY, Null, power
+from .findings import ANY, Null, measures, power, quantiles
 from .hunts import Hunt, sentence
 from .searches import windows
 from .studies import Run
+from .tasks import REGIONS
 
 __all__ = ["searched"]
 
 Sets: TypeAlias = list[dict[str, Any]]
+LEAST = 40
+MANY = 0.2
+SHAPE = "shape"
+
+
+@dataclass(frozen=True)
+class Searches:
+    """By one method: in data sets without a signal, with one, and in data that are not simulated.
+
+    A method that starts from another network for each target is one for each target.
+    """
+
+    name: str
+    """Of the method."""
+    without: Sets
+    """Without a signal."""
+    by_target: dict[str, Sets]
+    """With a signal, by its name."""
+    data: Sets
+    """Not simulated: one or none."""
 
 
 def searched(run: Run) -> dict[str, Any]:
     """By method: searches without a signal, with one in each target, in data; and in words."""
-    found, hunts = _searches(run), _hunts(run)
-    told = [_told(name, one) for name, one in found.items()]
-    told += [sentence(name, one) for name, one in hunts.items()] + _best(found)
-    return {"search": found, "summary": told} | ({"hunt": hunts} if hunts else {})
-
-
-def _searches(run: Run) -> dict[str, Any]:
-    """Of each method and estimate of the background."""
-    rng, search = np.random.default_rng(run.study.seed), run.study.search
+    search = run.study.search
     assert search is not None
-    found = {}
-    for arm in run.study.arms:
-        without, by_target, data = _sets(run, arm)
-        null = {how: Null(without, how) for how in search.background}
-        for how in search.background:
-            powers = {target: power(sets, null[how], rng=rng) for target, sets in by_target.items()}
-            numbers = {"null": null[how].summary(), "power": powers}
-            if data:
-                numbers["data"] = null[how].of_data(data[0])
-            found[f"{arm.name}, {how}"] = numbers
-    return found
-
-
-def _sets(run: Run, arm: Arm) -> tuple[Sets, dict[str, Sets], Sets]:
-    """Data sets of a method: without a signal; by target, with and without; not simulated."""
-    own = [record for record in run.records if record["task"].task.arm == arm]
-    simulated = [record for record in own if record["task"].data is None]
-    sets = [(r["task"].task.target, one) for r in simulated for one in r["sets"]]
-    targets = dict.fromkeys(t for t, one in sets if one["s_over_sqrt_b"] > 0)
-    return (
-        [one for _, one in sets if one["s_over_sqrt_b"] == 0],
-        {target: [one for t, one in sets if t == target] for target in targets},
-        [one for r in own if r["task"].data for one in r["sets"]],
+    groups = [group for arm in run.study.arms for group in _groups(run, arm)]
+    failures = [*run.failures, *_failed(groups)]
+    groups = [group for group in groups if len(group.without) >= LEAST]
+    if not groups:
+        raise ValueError(f"{failures[0]['task']}: {failures[0]['error']}")
+    nulls = {
+        f"{group.name}, {how}": (group, Null(group.without, how))
+        for group in groups
+        for how in search.background
+    }
+    rng = np.random.default_rng(run.study.seed)
+    found = {name: _found(*pair, rng=rng) for name, pair in nulls.items()}
+    hunts = {group.name: _hunted(run, group) for group in groups if search.windows}
+    told = [_told(name, one) for name, one in found.items()]
+    told += [sentence(name, one) for name, one in hunts.items()]
+    told += _best(
+        {name: (null, group.data[0]) for name, (group, null) in nulls.items() if group.data}
     )
+    shared = _shared(run)
+    results = {"search": found, "summary": [*told, _of_shared(shared)], "shared": shared}
+    return results | {"failures": failures} | ({"hunt": hunts} if hunts else {})
 
 
-def _hunts(run: Run) -> dict[str, Any]:
-    """Of each method; none where no windows are asked for."""
+def _groups(run: Run, arm: Arm) -> list[Searches]:
+    """Searches by a method, all together or one for each target."""
+    own = [record for record in run.records if record["task"].task.arm == arm]
+    simulated = [
+        (r["task"].task.target, one) for r in own if r["task"].data is None for one in r["sets"]
+    ]
+    without = [(target, one) for target, one in simulated if one["s_over_sqrt_b"] == 0]
+    with_one = [(target, one) for target, one in simulated if one["s_over_sqrt_b"] > 0]
+    data = [one for r in own if r["task"].data for one in r["sets"]]
+    calibrated = list(dict.fromkeys(target for target, _ in without))
+    targets = list(dict.fromkeys(target for target, _ in with_one)) or calibrated
+
+    def of(pairs: Sequence[tuple[str, dict[str, Any]]], target: str) -> Sets:
+        return [one for name, one in pairs if name == target]
+
+    if len(calibrated) < 2:
+        powers = {target: sets for target in targets if (sets := of(with_one, target))}
+        return [Searches(arm.name, [one for _, one in without], powers, data)]
+    return [
+        Searches(
+            f"{arm.name} without {target}",
+            of(without, target),
+            {target: sets} if (sets := of(with_one, target)) else {},
+            data if target == calibrated[0] else [],
+        )
+        for target in calibrated
+    ]
+
+
+def _failed(groups: list[Searches]) -> list[dict[str, str]]:
+    """Data sets in which nothing was found out, and methods with too few; drops the former."""
+    failures = []
+    for group in groups:
+        for name, sets in {"no signal": group.without, **group.by_target}.items():
+            failed = [one["failed"] for one in sets if "failed" in one]
+            if failed:
+                task = f"{group.name}, {name}: {len(failed)} of {len(sets)} data sets"
+                failures.append({"task": task, "error": failed[0]})
+                sets[:] = [one for one in sets if "failed" not in one]
+        if (n := len(group.without)) < LEAST:
+            error = f"expected {LEAST} data sets without a signal to calibrate with; got {n}"
+            failures.append({"task": group.name, "error": error})
+    return failures
+
+
+def _found(group: Searches, null: Null, *, rng: np.random.Generator) -> dict[str, Any]:
+    """Of a method and an estimate of the background."""
+    powers = {
+        target: power(sets, null, rng=rng) for target, sets in group.by_target.items() if sets
+    }
+    numbers = {"background": null.background, "null": null.summary(), "power": powers}
+    return numbers | ({"data": null.of_data(group.data[0])} if group.data else {})
+
+
+def _hunted(run: Run, group: Searches) -> dict[str, Any]:
     assert run.study.search is not None
-    if run.study.search.windows is None:
-        return {}
-    found = {}
-    for arm in run.study.arms:
-        without, by_target, data = _sets(run, arm)
-        hunt = Hunt(without, windows(run.study.search.windows))
-        powers = {target: hunt.power(sets) for target, sets in by_target.items()}
-        found[arm.name] = {"null": hunt.summary(), "power": powers}
-        if data:
-            found[arm.name]["data"] = hunt.of_data(data[0])
-    return found
+    assert run.study.search.windows is not None
+    hunt = Hunt(group.without, windows(run.study.search.windows))
+    powers = {target: hunt.power(sets) for target, sets in group.by_target.items() if sets}
+    found = {"null": hunt.summary(), "power": powers}
+    return found | ({"data": hunt.of_data(group.data[0])} if group.data else {})
 
 
 def _told(name: str, found: dict[str, Any]) -> str:
     """What a method finds in data, claims without a signal, and from which strength on it finds."""
     null, text = found["null"], f"{name}: "
     if "data" in found:
-        whole = found["data"]["calibrated"]["shape"]
-        text += (
-            f"in the data {_word(whole['z'])}, {whole['z']:.2f} sigma calibrated by "
-            f"{whole['n_null']} data sets without a signal ({whole['origin']}); "
-        )
-    shape = null["calibrated"]["shape"]
+        text += _told_of_data(found)
+    shape = null["calibrated"][SHAPE]
     text += (
         f"{null['n_sets']} data sets without a signal have calibrated p-values uniform with "
         f"p = {shape['ks_p']:.2g}, the largest local significance is "
-        f"{null['local']['shape']['z_max']:.1f}"
+        f"{null['local'][SHAPE]['z_max']:.1f}"
     )
     if null["naive_z"]:
         worst = max(null["naive_z"].values(), key=lambda z: z["median"])
@@ -91,27 +146,74 @@ def _told(name: str, found: dict[str, Any]) -> str:
     reaches = [
         f"{target} from S/sqrt(B) = {r['value']:.2f} on"
         for target, row in found["power"].items()
-        if (r := row["shape"]["reach"]["calibrated"]["5"])["value"] is not None
+        if (r := row[SHAPE]["reach"]["calibrated"]["5"])["value"] is not None
     ]
     if found["power"]:
         text += f"; 5 sigma calibrated: {', '.join(reaches) or 'beyond the grid'}"
     return f"{text}."
 
 
-def _best(found: Mapping[str, Any]) -> list[str]:
-    """Which of several methods is best in the data by the measure that knows no truth."""
-    measured = {name: one["data"]["argos"][ANY] for name, one in found.items() if "data" in one}
-    if len(measured) < 2:
-        return []
-    name = max(measured, key=lambda name: measured[name])
-    null = found[name]["null"]["argos"][ANY]
+def _told_of_data(found: Mapping[str, Any]) -> str:
+    whole = found["data"]["calibrated"][SHAPE]
     text = (
-        f"By the ARGOS measure, which knows no truth, the best method in the data is {name}, with "
-        f"{measured[name]:.3f}; without a signal it has {null['median']:.3f} (median, 68 % within "
-        f"{null['low']:.3f} and {null['high']:.3f})"
+        f"in the data {_word(whole['z'])}, {whole['z']:.2f} sigma calibrated by "
+        f"{whole['n_null']} data sets without a signal ({whole['origin']})"
     )
-    reached = measured[name] <= null["high"]
-    return [f"{text}, so that this says nothing." if reached else f"{text}."]
+    if found["background"] == "template":
+        text += ", if the simulation describes the data"
+    faults = [f["words"] for f in found["data"]["doctor"] if f["verdict"] == "fault"]
+    return f"{text}{f', but {faults[0]}, which makes it wrong' if faults else ''}; "
+
+
+def _best(searches: Mapping[str, tuple[Null, dict[str, Any]]]) -> list[str]:
+    """Which of several methods is best in the data, and the smallest of all p-values.
+
+    To take the best of several is a choice made in the data, so both stand beside the best of the
+    same methods in each data set without a signal.
+    """
+    if len(searches) < 2:
+        return []
+    argos = {name: _argos(null, one) for name, (null, one) in searches.items()}
+    p = [null.local(one)[SHAPE] for null, one in searches.values()]
+    nulls = [null for null, _ in searches.values()]
+    rows = [{one["repeat"]: i for i, one in enumerate(null.records)} for null in nulls]
+    kept = [[row[r] for r in sorted(set.intersection(*map(set, rows)))] for row in rows]
+    pairs = list(zip(nulls, kept, strict=True))
+    largest = [[_argos(null, null.records[i]) for i in here] for null, here in pairs]
+    usual = quantiles(np.max(largest, axis=0))
+    chosen = calibrate(min(p), np.min([null.p[SHAPE][here] for null, here in pairs], axis=0))
+    best = max(argos, key=lambda name: argos[name])
+    nothing = ", so that this says nothing" if argos[best] <= usual["high"] else ""
+    return [
+        f"By the ARGOS measure, which knows no truth, the best of {len(searches)} methods in the "
+        f"data is {best}, with {argos[best]:.3f}; without a signal the best has "
+        f"{usual['median']:.3f} (median, 68 % within {usual['low']:.3f} and {usual['high']:.3f})"
+        f"{nothing}. The smallest p-value of all of them is {chosen.z:.2f} sigma, calibrated by "
+        f"the smallest of all in data sets without a signal ({chosen.origin})."
+    ]
+
+
+def _argos(null: Null, record: Mapping[str, Any]) -> float:
+    return measures(null.outcome(record), record["n_events"])[ANY]
+
+
+def _shared(run: Run) -> dict[str, float]:
+    """By region: the share of the simulated background that each data set takes."""
+    B, held_out = run.samples.n_background(run.study), run.study.held_out.background
+    inside, outside = (run.samples.background.passed(region) for region in REGIONS)
+    taken = {REGIONS[0]: B / (inside - held_out), REGIONS[1]: B / inside}
+    return taken if outside else {REGIONS[0]: taken[REGIONS[0]]}
+
+
+def _of_shared(shared: Mapping[str, float]) -> str:
+    most = max(shared.values())
+    text = f"Each data set takes up to {100 * most:.0f} % of the simulated background events"
+    if most <= MANY:
+        return f"{text}."
+    return (
+        f"{text}, so that data sets share events and vary less than data do: significances "
+        "calibrated by them are too large, and more simulated events make that smaller."
+    )
 
 
 def _word(z: float) -> str:

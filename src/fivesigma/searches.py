@@ -1,8 +1,10 @@
 """One task of a calibrated search: the whole chain in some data sets, with and without a signal."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +28,7 @@ from .windows import Window, sliding
 __all__ = ["SearchTask", "windows"]
 
 Floats: TypeAlias = NDArray[np.float64]
+BIN = 50.0  # GeV
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class SearchTask:
 
     def run(self) -> dict[str, Any]:
         """The record of the task."""
-        ready = self.task.prepare()
+        ready = self.task.prepare("poisson")
         if self.data:
             ready = replace(ready, data=(self._observed(),))
         scored = self._scored(ready, ready.data, ready.learner.seeds)
@@ -70,13 +73,19 @@ class SearchTask:
         hunted = self._hunt(ready)
         sets = []
         for i, training in enumerate(self.task.trainings):
-            tests = ready.tests[training.repeat]
-            sets.append(
-                {"repeat": training.repeat, "s_over_sqrt_b": training.strengths[0]}
-                | {"seed": ready.learner.seeds[i], "naive": simple[i]}
-                | self._set(ready.data[i], scored[i], tests)
-                | ({"windows": hunted[i]} if hunted else {})
+            found = _tried(
+                partial(self._set, ready.data[i], scored[i], ready.tests[training.repeat])
             )
+            if hunted:
+                found |= {"windows": hunted[i]} | next((w for w in hunted[i] if "failed" in w), {})
+            about: dict[str, Any] = {
+                "repeat": training.repeat,
+                "s_over_sqrt_b": training.strengths[0],
+            }
+            about |= {"seed": ready.learner.seeds[i], "naive": simple[i]}
+            sets.append(about | found)
+        if all("failed" in one for one in sets):
+            raise ValueError(sets[0]["failed"])
         return {"hash": self.hash, "sets": sets}
 
     def _scored(self, ready: Ready, data: Sequence[Dataset], seeds: Sequence[Any]) -> list[Scored]:
@@ -86,7 +95,13 @@ class SearchTask:
             for one, seed in zip(data, seeds, strict=True)
         ]
         how = ready.strategy, ready.start, data, folds, ready.learner
-        return cross_score(*how, members=self.settings.members)
+        weigh = self._weighed if self.task.arm.contrast else None
+        return cross_score(*how, members=self.settings.members, weigh=weigh)
+
+    def _weighed(self, data: Dataset) -> Dataset:
+        """Events to train on, weighed by what they are alone."""
+        plain = replace(data, weight=np.ones(len(data)))
+        return build(self.task.arm).contrast(plain, self._kinematics(data))
 
     def _set(self, data: Dataset, scored: Scored, tests: tuple[Any, Any]) -> dict[str, Any]:
         inside, mass = data.y == 1, self._kinematics(data)[:, 0].astype(np.float64)
@@ -101,8 +116,9 @@ class SearchTask:
             found[how] = _outcome(events, data, self.task.eps_b)
             if self.data:
                 found[how]["doctor"] = self._examined(events, data)
-        auc = _auc(signal[0], background[0])
-        return {"n_events": int(inside.sum()), "auc": auc, "outcomes": found}
+                found[how]["m_jj"] = _spectra(events, self.task.eps_b)
+        n = {"n_events": int(inside.sum()), "n_sideband": int((~inside).sum())}
+        return n | {"auc": _auc(signal[0], background[0]), "outcomes": found}
 
     def _events(
         self,
@@ -127,7 +143,7 @@ class SearchTask:
             try:
                 found.append(self._in_window(w, window, ready))
             except ValueError as error:
-                raise ValueError(f"window at {window.centre:g} GeV: {error}") from error
+                raise ValueError(f"{_where(window)}: {error}") from error
         return [list(of_set) for of_set in zip(*found, strict=True)]
 
     def _in_window(self, w: int, window: Window, ready: Ready) -> list[dict[str, Any]]:
@@ -141,18 +157,22 @@ class SearchTask:
         scored = self._scored(replace(ready, learner=learner), data, seeds)
         eps_b = self.settings.windows.eps_b or self.task.eps_b
         return [
-            _outcome(self._events(s, mass, one.y == 1), one, eps_b)
+            _tried(partial(self._of_window, s, mass, one, eps_b), where=f"{_where(window)}: ")
             for one, mass, s in zip(data, masses, scored, strict=True)
         ]
 
+    def _of_window(
+        self, scored: Scored, mass: Floats, data: Dataset, eps_b: Sequence[float]
+    ) -> dict[str, Any]:
+        return _outcome(self._events(scored, mass, data.y == 1), data, eps_b)
+
     def _relabelled(self, data: Dataset, window: Window) -> tuple[Dataset, Floats]:
-        """The events in a window and its sidebands, labelled and weighed by these; their masses."""
-        kinematics = self._kinematics(data)
-        label = window.label(kinematics[:, 0])
+        """The events in a window and its sidebands, labelled by these, and their masses."""
+        mass = self._kinematics(data)[:, 0].astype(np.float64)
+        label = window.label(mass)
         chosen = np.flatnonzero(label >= 0)
         found = replace(data.subset(chosen), y=label[chosen], weight=np.ones(len(chosen)))
-        weighed = build(self.task.arm).contrast(found, kinematics[chosen])
-        return weighed, kinematics[chosen, 0].astype(np.float64)
+        return found, mass[chosen]
 
     def _examined(self, events: Events, data: Dataset) -> list[dict[str, Any]]:
         rng = np.random.default_rng(self.task.seed)
@@ -164,7 +184,10 @@ class SearchTask:
         ]
 
     def _kinematics(self, data: Dataset) -> NDArray[np.float32]:
-        return self.task.kinematics(data.x) if self.data is None else blocks(self.data[1])[:]
+        if self.data is None:
+            return self.task.kinematics(data.x)
+        assert isinstance(data.x, Rows)
+        return blocks(self.data[1])[data.x.index]
 
     def _observed(self) -> Dataset:
         """The events that are not simulated, labelled by region."""
@@ -173,7 +196,7 @@ class SearchTask:
         n = [len(rows) for rows in events.rows()]
         y = np.repeat([1, 0], n)
         data = Dataset(Rows(events, np.arange(sum(n))), y, np.zeros(sum(n)), np.ones(sum(n)))
-        return build(self.task.arm).contrast(data, blocks(self.data[1])[:])
+        return self._weighed(data)
 
     def _naive(self, ready: Ready) -> list[dict[str, float]]:
         """The common recipe on the same data sets."""
@@ -207,6 +230,27 @@ def _outcome(events: Events, data: Dataset, eps_b: Sequence[float]) -> dict[str,
     true = events.inside & (data.truth == 1)
     n_signal = [int((events.passing(cut.eps_b) & true).sum()) for cut in outcome.cuts]
     return dataclasses.asdict(outcome) | {"n_signal": n_signal}
+
+
+def _tried(make: Callable[[], dict[str, Any]], where: str = "") -> dict[str, Any]:
+    """What is made of a data set, or why nothing is."""
+    try:
+        return make()
+    except ValueError as error:
+        return {"failed": f"{where}{error}"}
+
+
+def _where(window: Window) -> str:
+    return f"window at {window.centre:g} GeV"
+
+
+def _spectra(events: Events, eps_b: Sequence[float]) -> dict[str, Any]:
+    """Counts of the mass of all events and of those behind each cut, JSON types only."""
+    m = events.mass
+    edges = np.arange(math.floor(m.min() / BIN), math.floor(m.max() / BIN) + 2) * BIN
+    passing = {"all": np.ones(len(m), bool)} | {f"{eps:g}": events.passing(eps) for eps in eps_b}
+    counts = {name: np.histogram(m[which], edges)[0].tolist() for name, which in passing.items()}
+    return {"edges_gev": edges.tolist(), "counts": counts}
 
 
 def _auc(signal: NDArray[Any], background: NDArray[Any]) -> float:

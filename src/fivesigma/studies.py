@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 
 from .arms import build
 from .configuration import Study
@@ -225,16 +225,26 @@ class Crew:
         }
         for future in as_completed(futures):
             task = futures.pop(future)
-            if error := future.exception():
-                if isinstance(error, KilledWorker):
-                    error = OSError("killed again and again (out of memory?)")
+            if error := self._kept(task, future):
                 failures.append({"task": task.title, "error": " ".join(str(error).split())})
             else:
-                write_json(self._path(task), future.result())
                 done += 1
             future.release()  # else it is done again if the worker that keeps its result is lost
             tell(f"{task.title}: failed, {failures[-1]['error']}" if error else "")
         return failures
+
+    def _kept(self, task: Job, future: Future) -> BaseException | None:
+        """Write the record of a task that is done; returns why there is none."""
+        error: BaseException | None = future.exception()
+        if isinstance(error, KilledWorker):
+            return OSError("killed again and again (out of memory?)")
+        if error:
+            return error
+        try:
+            write_json(self._path(task), future.result())
+        except ValueError as wrong:
+            return ValueError(f"expected a record of finite numbers: {wrong}")
+        return None
 
     def _path(self, task: Job) -> Path:
         return self.records / f"{task.hash}.json"

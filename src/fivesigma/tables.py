@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from .counting import bounded
@@ -108,6 +109,7 @@ def search_tables(results: Results) -> dict[str, list[Row]]:
             row["naive_z_median"] = numbers["naive_z"].get(name, {}).get("median")
             measure = numbers.get("argos", {}).get(name, {})
             row |= {f"argos_{key}": measure.get(key) for key in ("median", "low", "high")}
+            row |= {f"auc_{key}": numbers["auc"][key] for key in ("median", "low", "high")}
             null.append(row)
         for target, by_name in one["power"].items():
             for name, found in by_name.items():
@@ -116,7 +118,21 @@ def search_tables(results: Results) -> dict[str, list[Row]]:
                     row |= _limit(found, kind, level)
                 powers.append(row | _limit(found, "uncalibrated", 5))
     hunted = _hunt_tables(results["hunt"]) if "hunt" in results else {}
-    return {"null": null, "power": powers} | ({"data": data} if data else {}) | hunted
+    spectrum = [row for m, one in results["search"].items() for row in _mass_rows(m, one)]
+    of_data = {"data": data, "data_spectrum": spectrum} if data else {}
+    return {"null": null, "power": powers} | of_data | hunted
+
+
+def _mass_rows(method: str, one: Mapping[str, Any]) -> list[Row]:
+    """A row for each interval of the mass of the data: events before and behind each cut."""
+    if "data" not in one:
+        return []
+    edges, counts = one["data"]["m_jj"]["edges_gev"], one["data"]["m_jj"]["counts"]
+    return [
+        {"method": method, "low_gev": low, "high_gev": high}
+        | {f"events_{name}": n[i] for name, n in counts.items()}
+        for i, (low, high) in enumerate(pairwise(edges))
+    ]
 
 
 def _data_rows(method: str, found: Mapping[str, Any]) -> list[Row]:

@@ -146,7 +146,7 @@ class Task:
                     rng=np.random.default_rng(self.seed),
                     **self.arm.interpret.model_dump(),
                 )
-            what = {"repeat": training.repeat, "restart": training.restart or 0}
+            what: dict[str, Any] = {"repeat": training.repeat, "restart": training.restart or 0}
             what |= {"seed": seeds[i], "n_train": _counts(data[i])}
             trainings.append(what | measured | learning(history) | {"collapsed": collapsed})
         return {"hash": self.hash, "trainings": trainings}

@@ -16,13 +16,14 @@ from .projections import (
     significance_by_threshold,
     yields_by_threshold,
 )
-from .search import fakes, hunt, null_p_values, power
+from .search import data_spectrum, fakes, hunt, null_p_values, power
 from .strengths import auc, significance
 from .trainings import accuracy, learning_curves, roc_curves
 from ..series import Results
 
 __all__ = [
     "ATTRIBUTION_FIGURES",
+    "DATA_FIGURES",
     "FIGURES",
     "HUNT_FIGURES",
     "PROJECTION_FIGURES",
@@ -52,6 +53,9 @@ ATTRIBUTION_FIGURES: dict[str, Callable[[Results], Figure]] = {
     "maps": attribution_maps,
 }
 """By the part of an interpretation that they show."""
+
+DATA_FIGURES: dict[str, Callable[[Results], Figure]] = {"data_spectrum": data_spectrum}
+"""Of events that are not simulated."""
 
 HUNT_FIGURES: dict[str, Callable[[Results], Figure]] = {"hunt": hunt}
 

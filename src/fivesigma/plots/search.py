@@ -97,6 +97,41 @@ def power(results: Results) -> Figure:
 
 
 @rc_context(STYLE)
+def data_spectrum(results: Results) -> Figure:
+    """Events of the data by mass [GeV], before and behind each cut, a panel a method.
+
+    The bands are the background that is expected behind a cut in the signal region, with its error,
+    spread evenly over the bins.
+    """
+    found = {name: one["data"] for name, one in results["search"].items() if "data" in one}
+    if not found:
+        return empty("no data were searched")
+    columns = min(2, len(found))
+    figure, axes = panels(-(-len(found) // columns), columns, size=(5.6, 3.9), x="all", y="all")
+    windows = results["regions"]["signal_region"]
+    for axis, (method, one) in zip(axes.flat, found.items(), strict=False):
+        edges, counts = np.array(one["m_jj"]["edges_gev"]), one["m_jj"]["counts"]
+        axis.stairs(counts["all"], edges, color=INK)
+        for colour, cut in zip(COLOURS, one["cuts"], strict=False):
+            axis.stairs(counts[f"{cut['eps_b']:g}"], edges, color=colour)
+            B, sigma = cut["background"]["value"], cut["background"]["error"]
+            per_bin = (edges[1] - edges[0]) / sum(high - low for low, high in windows)
+            for low, high in windows:
+                band = np.array([max(B - sigma, 0), B + sigma]) * per_bin
+                axis.fill_between([low, high], *band, color=colour, alpha=0.35, lw=0)
+        axis.set(yscale="log", ylim=(0.3, None), title=method, xlabel="$m_{jj}$ [GeV]")
+    for axis in axes[:, 0]:
+        axis.set_ylabel(f"events / {edges[1] - edges[0]:g} GeV")
+    for axis in axes.flat[len(found) :]:
+        axis.set_axis_off()
+    names = [f"cut at {100 * cut['eps_b']:g} %" for cut in one["cuts"]]
+    handles = [line_handle(n, color=c) for n, c in zip(names, COLOURS, strict=False)]
+    expected = Patch(color=GREY, alpha=0.35, lw=0, label="expected background")
+    legend(figure, [line_handle("all events"), *handles, expected], side="lower")
+    return figure
+
+
+@rc_context(STYLE)
 def hunt(results: Results) -> Figure:
     """Local p-value against the centre of the window, a panel a method.
 
