@@ -6,6 +6,7 @@ import math
 import re
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,11 +19,14 @@ from weighted import CONTENT, NETWORK, TREES
 from fivesigma import cli, store, studies
 from fivesigma.benchmarks import BENCHMARKS
 from fivesigma.loading import load
-from fivesigma.projected import crossing
+from fivesigma.projected import crossing, cutflow
 from fivesigma.projection import Projection
+from fivesigma.projection_plan import prepare_projection
 from fivesigma.projections import ProjectionTask
 from fivesigma.report import write_report
+from fivesigma.selection import CutflowRow
 from fivesigma.series import varying
+from fivesigma.yields import Slice, weigh
 
 INTERPRET = {"events": 40, "baselines": 4}
 EQUAL = {"size": 1, "cross_section": 0}
@@ -129,6 +133,11 @@ def _check_numbers(results):
     assert z["mean"] == pytest.approx(np.mean(values))
     assert z["std"] == pytest.approx(np.std(values, ddof=1))
     assert 4 < z["mean"] < 14
+    flows = projected["cutflows"]
+    assert list(flows) == [*(f"signal, m{mass}" for mass in (1, 2, 3)), "many", "few"]
+    assert [line["cut"] for line in flows["many"]] == ["all", "kept"]
+    assert [line["cross_section_fb"] for line in flows["many"]] == pytest.approx([300, 150])
+    assert rows["many"]["generated_fb"] == pytest.approx(300)
     looked_at = results["interpretations"]
     assert [(one["method"], one["signal"]) for one in looked_at] == [
         ("network", point) for point in ("m1", "m2", "m3")
@@ -141,7 +150,8 @@ def _check_numbers(results):
 
 def _check_report(folder, results):
     text = (folder / "report.html").read_text()
-    for words in ("trees", "Table 1", "5σ up to", "many, slice 2", *results["summary"]):
+    said = ("trees", "Table 1", "5σ up to", "many, slice 2", "<tr><td>kept</td><td>1.000")
+    for words in (*said, *results["summary"]):
         assert words in text
     assert "Table 2" not in text.split("Configuration of the projection")[0]
     with (folder / "tables" / "methods.csv").open() as file:
@@ -220,6 +230,8 @@ BAD = {
     "key": ("arms.0.weigths=equal", r"expected a key that exists \(did you mean weights\?\)"),
     "share": ("train_share.background=0", "train_share.background: input should be greater than 0"),
     "split": ("shares.test=0", "shares.test: input should be greater than 0"),
+    "selected": ("selected_fb={more: 1}", r"expected some of \['signal', 'many', 'few'\]; got"),
+    "selected zero": ("selected_fb.few=0", "selected_fb.few: input should be greater than 0"),
     "luminosity": ("luminosity_fb=-1", "luminosity_fb: input should be greater than 0"),
     "published": (
         "published=[{source: x, numbers: {tres: {}}}]",
@@ -260,6 +272,47 @@ def test_a_search_is_no_projection(toys, monkeypatch, capsys):
         cli.main()
     assert left.value.code == 2
     assert "search: expected how to search" in capsys.readouterr().err
+
+
+# Cross sections
+
+
+def test_a_cutflow_adds_up_slices():
+    """2 of 10 and half of 1 fb; the error of the second cross section counts by its efficiency."""
+    rows = [[CutflowRow("all", n, n), CutflowRow("C1", k, n)] for n, k in ((100, 20), (1000, 500))]
+    slices = [
+        Slice("few", Path("a"), 10.0, 0.0, 100, tuple(rows[0])),
+        Slice("few", Path("b"), 1.0, 0.1, 1000, tuple(rows[1])),
+    ]
+    first, second = cutflow(slices)
+    assert (first["cut"], second["cut"]) == ("all", "C1")
+    assert first["cross_section_fb"] == pytest.approx(11)
+    assert first["cross_section_error_fb"] == pytest.approx(0.1)
+    assert second["cross_section_fb"] == pytest.approx(2.5)
+    expected = np.sqrt((10 * 0.04) ** 2 + 0.25 / 1000 + (0.1 * 0.5) ** 2)
+    assert second["cross_section_error_fb"] == pytest.approx(expected)
+
+
+def test_cross_sections_after_the_selection_may_be_given(toys):
+    """All else of the process is scaled alike; other processes stay as they are."""
+    weighted.write(weighted.projection(), toys / "store")
+    given = {"signal": 0.1, "many": 60.0}
+    by_default, scaled = (
+        prepare_projection(
+            weighted.projection(selected_fb=selected_fb),
+            **{"store": toys / "store", "workers": 1, "report": lambda *_: None},
+        )
+        for selected_fb in ({}, given)
+    )
+    before, after = (
+        weigh(made.slices(weighted.name_of(weighted.projection())), luminosity_fb=3000)
+        for made in (by_default, scaled)
+    )
+    assert before.cross_section_fb == pytest.approx([1.0, 150.0, 10.0])
+    assert after.cross_section_fb == pytest.approx([0.1, 60.0, 10.0])
+    assert after.expected()[0] == pytest.approx([300, 180_000, 30_000])
+    relative = before.cross_section_error_fb / before.cross_section_fb
+    assert after.cross_section_error_fb / after.cross_section_fb == pytest.approx(relative)
 
 
 # The reach

@@ -116,7 +116,6 @@ def nothing(_process, columns):
     ("spoil", "message"),
     [
         (spoilt, r"expected finite pt\(l\); got 12 of 3000 events that are not"),
-        (nothing, "expected events that pass the selection; got none"),
     ],
 )
 def test_events_that_nothing_can_be_learnt_from(spoil, message, tmp_path):
@@ -125,6 +124,23 @@ def test_events_that_nothing_can_be_learnt_from(spoil, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         numbers(one, weighted.FEATURES)
     assert not list(one.folder.glob("numbers-*"))
+
+
+def test_slices_may_be_empty_but_not_processes(tmp_path):
+    """With nothing on the right, half of the cross section stands for all that is left."""
+
+    def half(process, columns):
+        empty = process == "many" and (columns["pt(l)"] > 0).all()
+        return nothing(process, columns) if empty else columns
+
+    weighted.write(WANTED, tmp_path, spoil=half)
+    made = slices(tmp_path)
+    events = weigh(made, luminosity_fb=2.0)
+    assert events.cross_section_fb == pytest.approx([1.0, 75.0, 10.0])
+    assert len(events.x[:]) == len(events) == 9000
+    assert not len(np.load(made[2].folder / "x.npy"))
+    with pytest.raises(ValueError, match=r"^many: expected events that pass the selec"):
+        weigh([made[0], made[2], made[3]], luminosity_fb=2.0)
 
 
 # Expected events

@@ -17,9 +17,9 @@ from .projection import Projection
 from .results import heading, write
 from .series import spread, varying
 from .studies import Projected
-from .yields import Yields, correlation, weigh
+from .yields import Slice, Yields, correlation, weigh
 
-__all__ = ["assemble_projection", "crossing", "save_projection"]
+__all__ = ["assemble_projection", "crossing", "cutflow", "save_projection"]
 
 Records: TypeAlias = Sequence[Mapping[str, Any]]
 DISCOVERY = 5.0
@@ -44,6 +44,7 @@ def assemble_projection(made: Projected) -> dict[str, Any]:
         "projection": {
             "points": prepared.points,
             "processes": _processes(made),
+            "cutflows": _cutflows(made),
             "features": list(prepared.features),
             "methods": methods,
             "reach": reaches,
@@ -119,7 +120,10 @@ def _curve(records: Records, name: str) -> dict[str, list[float]]:
 
 
 def _processes(made: Projected) -> dict[str, dict[str, dict[str, float]]]:
-    """By point and process: simulated events, cross section after the selection, yield."""
+    """By point and process: simulated events, cross sections, yield.
+
+    What is generated has the cross section behind limits on the phase space and vetoes.
+    """
     found = {}
     for point in made.prepared.points:
         slices = made.prepared.slices(point)
@@ -130,7 +134,7 @@ def _processes(made: Projected) -> dict[str, dict[str, dict[str, float]]]:
             name: {
                 "n_selected": int(n[k]),
                 "n_generated": sum(one.n_generated for one in slices if one.name == name),
-                "initial_fb": sum(one.cross_section_fb for one in slices if one.name == name),
+                "generated_fb": sum(one.cross_section_fb for one in slices if one.name == name),
                 "selected_fb": float(events.cross_section_fb[k]),
                 "selected_error_fb": float(events.cross_section_error_fb[k]),
                 "expected": float(value[k]),
@@ -139,6 +143,39 @@ def _processes(made: Projected) -> dict[str, dict[str, dict[str, float]]]:
             for k, name in enumerate(events.names)
         }
     return found
+
+
+def _cutflows(made: Projected) -> dict[str, list[dict[str, Any]]]:
+    """By process, the signal at each point: cross section behind each cut."""
+    groups = {
+        "signal" if len(made.prepared.points) == 1 else f"signal, {point}": [one]
+        for point, one in made.prepared.signals.items()
+    }
+    for one in made.prepared.backgrounds:
+        groups.setdefault(one.name, []).append(one)
+    return {name: cutflow(slices) for name, slices in groups.items()}
+
+
+def cutflow(slices: Sequence[Slice]) -> list[dict[str, Any]]:
+    r"""Cross section of a process that each cut leaves, and its statistical error [fb].
+
+    $$ \sigma_k = \sum_s \sigma_s \frac{n_{sk}}{N_s} , $$
+
+    where cut k leaves n of the N events of slice s. Events count as independent, even showers of
+    the same hard event.
+    """
+    sigma = np.array([[one.cross_section_fb] for one in slices])
+    error = np.array([[one.cross_section_error_fb] for one in slices])
+    share, spread = (
+        np.array([[getattr(row, name) for row in one.cutflow] for one in slices])
+        for name in ("efficiency", "error")
+    )
+    value = (sigma * share).sum(axis=0)
+    total = np.sqrt(((sigma * spread) ** 2 + (error * share) ** 2).sum(axis=0))
+    return [
+        {"cut": row.cut, "cross_section_fb": float(x), "cross_section_error_fb": float(e)}
+        for row, x, e in zip(slices[0].cutflow, value, total, strict=True)
+    ]
 
 
 def _correlations(events: Yields) -> dict[str, list[list[float]]]:

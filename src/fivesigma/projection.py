@@ -85,6 +85,9 @@ class Projection(Headed):
         dict[str, Annotated[list[SampleRequest], Field(min_length=1)]], Field(min_length=1)
     ]
     """Processes by name, each in slices of its phase space that do not overlap."""
+    selected_fb: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Cross sections after the selection [fb], by process, `signal` for the signal; by default
+    those of the simulation. All slices of a process are scaled alike."""
     shares: SplitShares = SplitShares()
     """How events are split."""
     train_share: TrainShare = TrainShare()
@@ -103,6 +106,9 @@ class Projection(Headed):
             raise ValueError(f"expected arms of different names; got {names}")
         if "signal" in self.backgrounds:
             raise ValueError("backgrounds: expected other names than signal; got signal")
+        processes = [*([] if self.points else ["signal"]), *self.backgrounds]
+        if unknown := set(self.selected_fb) - set(processes):
+            raise ValueError(f"selected_fb: expected some of {processes}; got {sorted(unknown)}")
         if len(set(self.points)) < len(self.points):
             raise ValueError(f"points: expected points that differ; got {self.points}")
         for table in self.published:

@@ -1,6 +1,7 @@
 """The weighted events of a projection, and its grid of points, methods and repeats as tasks."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from .projections import ProjectionTask
 from .quantities import FEATURES
 from .sample import Sample
 from .samples import Maker, Report, at_point, benchmark_named, point_name, recipe
-from .yields import Slice, cross_section, numbers
+from .yields import Slice, cross_section, numbers, weigh
 
 __all__ = ["SIGNAL", "Prepared", "prepare_projection", "projection_tasks"]
 
@@ -74,6 +75,9 @@ def prepare_projection(
         _slice(key, name, samples[key], requests[key], benchmark)
         for key, name in zip(requests, names, strict=True)
     ]
+    for i in range(len(signals)):
+        weigh([made[i], *made[len(signals) :]], luminosity_fb=1.0)  # where there are no events
+    made = _scaled(made, projection.selected_fb)
     return Prepared(
         benchmark=benchmark,
         luminosity_fb=projection.luminosity_fb or benchmark.luminosity_fb,
@@ -160,7 +164,22 @@ def _slice(
         folder = numbers(sample, _features(benchmark))
     except ValueError as found:
         raise ValueError(f"{key}: {found}") from found
-    return Slice(name, folder, value, error, sample.n_generated)
+    return Slice(name, folder, value, error, sample.n_generated, sample.cutflow)
+
+
+def _scaled(slices: Sequence[Slice], selected_fb: Mapping[str, float]) -> list[Slice]:
+    """The slices of all processes, with the cross sections of some after the selection as given."""
+    whole = weigh(slices, luminosity_fb=1.0)
+    found = dict(zip(whole.names, whole.cross_section_fb.tolist(), strict=True))
+    scale = {name: selected_fb.get(name, sigma) / sigma for name, sigma in found.items()}
+    return [
+        replace(
+            one,
+            cross_section_fb=scale[one.name] * one.cross_section_fb,
+            cross_section_error_fb=scale[one.name] * one.cross_section_error_fb,
+        )
+        for one in slices
+    ]
 
 
 def _key(name: str, part: str | int | None) -> str:

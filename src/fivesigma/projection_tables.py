@@ -17,8 +17,8 @@ def projection_tables(results: Results) -> dict[str, list[Row]]:
     """The tables of the report by name, rows of plain numbers with units in the keys.
 
     `methods` (mean and standard deviation over repeats), `published`, `yields` by process before
-    and behind the threshold, `processes`, `reach`, `trainings` (one row a repeat), `cutflow` and
-    `importance` of the inputs of networks.
+    and behind the threshold, `processes`, `reach`, `trainings` (one row a repeat), `cutflow` in
+    events by sample, `process_cutflow` in fb, and `importance` of the inputs of networks.
     """
     projected = results["projection"]
     found = [
@@ -47,6 +47,11 @@ def projection_tables(results: Results) -> dict[str, list[Row]]:
             {"sample": name, **line}
             for name, sample in results["samples"].items()
             for line in sample["cutflow"]
+        ],
+        "process_cutflow": [
+            {"process": name, **line}
+            for name, lines in projected["cutflows"].items()
+            for line in lines
         ],
         "importance": importance_rows(results),
     }

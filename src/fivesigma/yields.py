@@ -31,6 +31,7 @@ from .digest import digest
 from .events import Process
 from .rows import Blocks, Rows
 from .sample import Sample
+from .selection import CutflowRow
 
 __all__ = ["Slice", "Yields", "correlation", "cross_section", "expected", "numbers", "weigh"]
 
@@ -72,6 +73,8 @@ class Slice:
     """Its statistical error [fb]."""
     n_generated: int
     """Events before the selection."""
+    cutflow: tuple[CutflowRow, ...] = ()
+    """Of these events, cut by cut."""
 
 
 def numbers(sample: Sample, names: Sequence[str]) -> Path:
@@ -81,7 +84,7 @@ def numbers(sample: Sample, names: Sequence[str]) -> Path:
         Folder with x.npy, float32 (N, F), and origin.npy, int64 (N,): hard events, from 0.
 
     Raises:
-        ValueError: if there is no event, or a number is not finite.
+        ValueError: if a number is not finite.
     """
     made_of = {"names": list(names), "shards": [path.name for path in sample.shards]}
     folder = sample.folder / f"numbers-{digest(made_of)}"
@@ -102,8 +105,6 @@ def numbers(sample: Sample, names: Sequence[str]) -> Path:
 
 
 def _usable(x: NDArray[np.float32], names: Sequence[str]) -> None:
-    if not len(x):
-        raise ValueError("expected events that pass the selection; got none")
     bad = ~np.isfinite(x)
     if bad.any():
         worst = int(bad.sum(axis=0).argmax())
@@ -213,7 +214,11 @@ def expected(
 
 
 def weigh(slices: Sequence[Slice], *, luminosity_fb: float) -> Yields:
-    """Weighted events of all slices, the processes in the order in which they first appear."""
+    """Weighted events of all slices, the processes in the order in which they first appear.
+
+    Raises:
+        ValueError: if no event of a process passes the selection.
+    """
     names = tuple(dict.fromkeys(one.name for one in slices))
     x = [np.load(one.folder / "x.npy", mmap_mode="r") for one in slices]
     origins = [np.load(one.folder / "origin.npy") for one in slices]
@@ -223,6 +228,8 @@ def weigh(slices: Sequence[Slice], *, luminosity_fb: float) -> Yields:
     relative = np.array([one.cross_section_error_fb / one.cross_section_fb for one in slices])
     number = np.repeat([names.index(one.name) for one in slices], sizes)
     origin = np.concatenate([o + start for o, start in zip(origins, starts, strict=True)])
+    if empty := set(range(len(names))) - set(number.tolist()):
+        raise ValueError(f"{names[min(empty)]}: expected events that pass the selection; got none")
     per_event = np.repeat(w, sizes)
     sigma, error = expected(number, per_event, origin, n_processes=len(names))
     scale = relative * w * sizes  # error of a slice, since its cross section is measured, too
