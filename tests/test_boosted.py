@@ -64,6 +64,21 @@ def test_cross_entropy_is_that_of_the_library(weighted):
     np.testing.assert_allclose(scores(held_out.x), best, atol=1e-5)
 
 
+def test_all_trees_are_kept_where_more_are_worse():
+    """Of labels without a meaning the first trees are best, and patience would stop soon."""
+    data, x = gaussians(300, distance=0.0), gaussians(300, seed=1).x
+    impatient = replace(SETTINGS, patience=1)
+    (seed,) = np.random.SeedSequence(0).generate_state(1)
+    train, _ = data.split(0.7, rng=np.random.default_rng(int(seed)))
+    options = {"objective": "binary:logistic", "max_depth": 2, "reg_lambda": 0.4, "base_score": 0.5}
+    plain = xgboost.train(options, xgboost.QuantileDMatrix(train.x, train.y), num_boost_round=40)
+    every, best = (
+        grow(data, Boosted(trees=40, keep=keep), settings=impatient)(x) for keep in ("all", "best")
+    )
+    np.testing.assert_allclose(every, plain.predict(xgboost.DMatrix(x)), atol=1e-4)
+    assert np.abs(every - best).max() > 0.1
+
+
 def test_weights_are_copies():
     """Where there is no penalty, also the size of the weights is nothing; an event of 0 is none."""
     data, x = gaussians(400), gaussians(300, seed=1).x
@@ -168,6 +183,7 @@ def test_bad_data(data, trees, message):
 BAD_VALUES = {
     "members": [0],
     "trees": [0],
+    "keep": ["last"],
     "depth": [0, [2, 0], []],
     "penalty": [-0.1, [0.4, -1.0], []],
     "learning_rate": [0.0, math.inf],

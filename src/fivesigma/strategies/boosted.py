@@ -9,14 +9,15 @@ $$ T_t = \arg \min_T \sum_i \left[ G_i T(x_i) + \tfrac12 h_i T(x_i)^2 \right]
 
 where $G$ and $h$ are the derivatives of $N L$ (see `losses.tree_objective`), so that no unit of the
 weights matters to $\lambda$. Trees are added until those of `patience` more have not lowered the
-loss of events that the member does not see; the trees up to its lowest value are kept. The score is
-the mean of the members, $s(x) = M^{-1} \sum_m \sigma(F_m(x))$.
+loss of events that the member does not see; the trees up to its lowest value are kept, unless it
+is said to keep all. The score is the mean of the members, $s(x) = M^{-1} \sum_m \sigma(F_m(x))$.
 
 The defaults are those of the thesis: depth 2, 200 trees, $\lambda = 0.4$, and what XGBoost does by
-itself for what is not printed. It names the Gini index, which XGBoost does not have: its splits are
-those that lower the sum above most. Where a depth or $\lambda$ is a list, every pair is tried, and
-the one with the lowest loss of held-out events, averaged over members, is taken; the number of
-trees needs no list, since all numbers up to the largest are looked at.
+itself for what is not printed; `keep="all"` keeps its 200 trees. It names the Gini index, which
+XGBoost does not have: its splits are those that lower the sum above most. Where a depth or
+$\lambda$ is a list, every pair is tried, and the one with the lowest loss of held-out events,
+averaged over members, is taken; the number of trees needs no list, since all numbers up to the
+largest are looked at, unless all are kept.
 
 References:
     XGBoost: A Scalable Tree Boosting System (Chen, Guestrin, 2016)
@@ -33,7 +34,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -72,6 +73,9 @@ class Boosted:
     trees: int = 200
     """Largest number of trees of a member."""
 
+    keep: Literal["best", "all"] = "best"
+    """Trees up to the lowest loss of held-out events, or all, whatever the patience."""
+
     depth: int | Sequence[int] = 2
     """Cuts from the root of a tree to a leaf; several to choose from."""
 
@@ -95,6 +99,7 @@ class Boosted:
         expectations = {
             "members": ("at least 1", self.members >= 1),
             "trees": ("at least 1", self.trees >= 1),
+            "keep": ("best or all", self.keep in ("best", "all")),
             "depth": ("at least 1", min(_several(self.depth), default=0) >= 1),
             "penalty": ("at least 0", min(_several(self.penalty), default=-1) >= 0),
             "learning_rate": ("positive", 0 < self.learning_rate < math.inf),
@@ -137,16 +142,15 @@ class Boosted:
         learner: Learner,
         number: int,
     ) -> Grown:
-        """The lowest loss of the held-out events, and the trees up to it."""
+        """The loss of the held-out events, and the trees that are kept."""
         import xgboost
 
         losses: dict[str, dict[str, list[float]]] = {}
-        settings = learner.settings
         stop = xgboost.callback.EarlyStopping(
-            rounds=settings.patience,
+            rounds=learner.settings.patience,
             data_name="validation",
             save_best=True,
-            min_delta=settings.min_delta,
+            min_delta=learner.settings.min_delta,
         )
         booster = xgboost.train(
             self._options(*pair),
@@ -156,12 +160,13 @@ class Boosted:
             obj=self._objective,
             custom_metric=self._loss,
             evals_result=losses,
-            callbacks=[stop],
+            callbacks=[stop] if self.keep == "best" else [],
             verbose_eval=False,
         )
         last = (losses[part]["loss"][-1] for part in ("train", "validation"))
         learner.progress(number, self.members * len(self.grid), *last)
-        return min(losses["validation"]["loss"]), booster
+        held_out = losses["validation"]["loss"]
+        return min(held_out) if self.keep == "best" else held_out[-1], booster
 
     def _options(self, depth: int, penalty: float) -> dict[str, Any]:
         return {
