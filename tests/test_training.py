@@ -12,6 +12,8 @@ from toys import ANALYTIC_AUC, Tiny, auc, blobs, gaussians, weights
 from fivesigma.datasets import Dataset
 from fivesigma.losses import CrossEntropy
 from fivesigma.networks.cnn import CNN
+from fivesigma.prediction import logits
+from fivesigma.rows import Rows
 from fivesigma.training import TrainingSettings, fit, predict
 
 SETTINGS = TrainingSettings(
@@ -44,6 +46,42 @@ def test_evaluation_is_right_from_the_first_epoch():
     settings = TrainingSettings(learning_rate=1e-9, batch_size=100, max_epochs=1)
     _, history = run(data, data, network=CNN((2, 8, 8), seed=0), settings=settings)
     assert history.validation_loss[0] == pytest.approx(history.train_loss[0], abs=0.01)
+
+
+class Spied:
+    """Events that remember how many of them were read at once."""
+
+    def __init__(self, x):
+        self.x, self.shape, self.read = x, x.shape, []
+
+    def __getitem__(self, index):
+        self.read.append(len(index))
+        return self.x[index]
+
+
+def test_held_out_events_are_read_slice_by_slice():
+    """And give what events in memory give, to the last digit."""
+    train, validation = gaussians(300), gaussians(5000, seed=1)
+    spied = Spied(validation.x)
+    on_disk = replace(validation, x=Rows(spied, np.arange(5000)))
+    settings = replace(SETTINGS, max_epochs=3)
+    network, history = run(train, on_disk, settings=settings)
+    expected, other = run(train, validation, settings=settings)
+    assert max(spied.read) <= 1024
+    assert sum(spied.read) == 5000 * (1 + 3 + 1)
+    assert history.validation_loss == other.validation_loss
+    for name, theta in network.state_dict().items():
+        assert torch.equal(theta, expected.state_dict()[name])
+
+
+@pytest.mark.parametrize("n", [0, 1, 1024, 2500])
+def test_scores_are_those_of_slices(n):
+    """One array is filled, and has the values of each slice by itself."""
+    network, x = Tiny().eval(), gaussians(3000).x[:n]
+    z = logits(network, x, precision="float32")
+    parts = [network(torch.from_numpy(x[i : i + 1024])) for i in range(0, n, 1024)]
+    assert z.shape == (n,)
+    assert torch.equal(z, torch.cat([torch.empty(0), *parts]).detach())
 
 
 def test_stops_and_restores_the_best_weights():

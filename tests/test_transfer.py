@@ -15,7 +15,7 @@ from fivesigma.networks.cnn import CNN
 from fivesigma.networks.mlp import MLP
 from fivesigma.prediction import apply, predict
 from fivesigma.rows import Rows
-from fivesigma.strategies import STRATEGIES, Embedding, Learner, direct, transfer
+from fivesigma.strategies import STRATEGIES, Embedding, Learner, base, direct, transfer
 from fivesigma.training import TrainingSettings, fit
 
 SETTINGS = TrainingSettings(
@@ -213,16 +213,43 @@ def test_an_event_is_embedded_once(network, monkeypatch):
         network, "tower", lambda x: embedded.append(len(x)) or tower(x), raising=False
     )
     rng = np.random.default_rng(0)
-    targets = []
+    targets, asked = [], set(range(200))
     for _ in range(3):
         index = rng.choice(len(X), 500)
+        asked |= set(index.tolist())
         y = rng.integers(0, 2, 500)
         targets.append(Dataset(Rows(X, index), y, y, np.ones(500)))
     fitted = learn("transfer", network, targets)
     for i in range(3):
         fitted.score(i, Rows(X, np.arange(100)))
         fitted.score(i, Rows(X, np.arange(50, 200)))
-    assert sum(embedded) == len(X)
+    assert sum(embedded) == len(asked) < len(X)
+
+
+@pytest.mark.parametrize("largest", [0, 1 << 30])
+def test_a_table_in_a_file_is_the_same(network, largest, monkeypatch):
+    """Also if it is filled in several parts; the file itself is not seen."""
+    monkeypatch.setattr(base, "LARGEST", largest)
+    monkeypatch.setattr(base, "CHUNK", 64)
+    embedding, rng = Embedding(network, SETTINGS), np.random.default_rng(0)
+    expected = apply(network.tower, network, X, precision="float32")
+    for n in (300, 0, 1000):
+        index = rng.choice(len(X), n)
+        x = embedding.of(Rows(X, index))
+        assert len(x) == n
+        torch.testing.assert_close(x[:], expected[index])
+
+
+def test_a_full_disk_is_told_of(network, monkeypatch):
+    """Before anything is written to the table."""
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(base, "LARGEST", 0)
+    monkeypatch.setattr(base.os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        Embedding(network, SETTINGS).of(X)
 
 
 def test_joint_tables(network):
@@ -236,11 +263,14 @@ def test_joint_tables(network):
         Rows(other, np.array([0, 9])),
     ]
     table, rows = embedding.joint(events)
-    assert len(table) == 700
+    assert len(table) == sum(map(len, rows)) == 406
     for x, row in zip(events, rows, strict=True):
         expected = apply(network.tower, network, x[np.arange(len(x))], precision="float32")
         torch.testing.assert_close(table[row], expected)
-        torch.testing.assert_close(embedding.of(x), expected)
+        torch.testing.assert_close(embedding.of(x)[:], expected)
+    table, rows = embedding.joint([events[0], events[2]])
+    assert len(table) == len(one)
+    assert [row.tolist() for row in rows] == [[5, 5, 2], [299]]
 
 
 def test_bad_options():

@@ -42,9 +42,15 @@ def apply(
     network.eval()
     n = network.slice_size if isinstance(network, Sliceable) else SLICE_SIZE
     with torch.inference_mode(), autocast(precision):
-        out = [f(tensor(x[i])).float() for i in slices(len(x), n)]
+        out, done = torch.empty(0), 0
+        for i in slices(len(x), n):
+            part = f(tensor(x[i])).float()
+            if not done:
+                out = part.new_empty(len(x), *part.shape[1:])
+            out[done : done + len(part)] = part
+            done += len(part)
     network.train(was_training)
-    return torch.cat(out) if out else torch.empty(0)
+    return out
 
 
 def autocast(precision: Precision) -> torch.autocast:

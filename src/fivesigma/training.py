@@ -242,9 +242,9 @@ class _Single:
         self.network, self.loss, self.settings = network, loss, settings
         self.train = checked(train, at_least=2, name="to train on")
         held_out = checked(validation, at_least=1, name="to validate on")
-        self.held_out = tuple(
-            map(tensor, (held_out.x[np.arange(len(held_out))], held_out.y, held_out.weight))
-        )
+        x = held_out.x  # read slice by slice in each epoch, but made once
+        made = x[np.arange(len(x))] if isinstance(x, Augmented) else x
+        self.held_out = made, tensor(held_out.y), tensor(held_out.weight)
         weights = [theta for theta in network.parameters() if theta.requires_grad]
         starts = [theta.detach().clone() for theta in weights]
         self.optimizer = optimiser(weights, starts, settings)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
@@ -14,7 +17,7 @@ from torch import Tensor, nn
 from ..augmentations import Augmented, View
 from ..datasets import Dataset
 from ..networks import Towered
-from ..prediction import apply
+from ..prediction import apply, slices
 from ..rows import Rows
 from ..schedule import History, TrainingSettings, uses_bfloat16
 from ..training import Progress, silent
@@ -36,6 +39,12 @@ Together: TypeAlias = Literal["one", "all"]
 Start: TypeAlias = Callable[[int], nn.Module]
 """The network to start from, for a seed: freshly drawn from it, or one that has learnt something
 from other samples and is the same for all."""
+
+
+CHUNK = 4096
+"""Events that are embedded before the next are read."""
+LARGEST = 2 << 30
+"""Bytes of embedded events that are kept in memory; a larger table lies in a temporary file."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +125,25 @@ class Strategy(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """Some embedded events; they are copied when they are indexed."""
+
+    table: Tensor
+    """To choose from, shape (M, *E)."""
+
+    index: Tensor
+    """The chosen rows, shape (N,), int64."""
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return self.table[self.index[key]]
+
+
 class Embedding:
-    """Embedded events of a frozen tower, each computed once however often it is asked for."""
+    """Embedded events of a frozen tower, each computed once, when it is first asked for."""
 
     def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
         if not isinstance(network, Towered):
@@ -125,26 +151,55 @@ class Embedding:
                 f"expected a network with tower and head; got {type(network).__name__}"
             )
         self.network, self.tower, self.settings = network, network.tower, settings
-        self._known: dict[int, tuple[Any, Tensor]] = {}
+        self._known: dict[int, _Table] = {}
 
-    def of(self, x: Any) -> Tensor:
-        """Embedded events x, shape (N, *E)."""
-        table, index = self._place(x)
-        return table[index]
+    def of(self, x: Any) -> Embedded:
+        """Embedded events x, N of shape (*E)."""
+        array, index = (x.array, x.index) if isinstance(x, Rows) else (x, np.arange(len(x)))
+        table = self._known.setdefault(id(array), _Table(array))
+        return Embedded(table.filled(index, self._embed), torch.as_tensor(index))
 
     def joint(self, events: Sequence[Any]) -> tuple[Tensor, list[Tensor]]:
         """One table of embedded events, shape (M, *E), and the rows in it of each of the events."""
-        places = [self._place(x) for x in events]
-        tables = list({id(table): table for table, _ in places}.values())
-        starts = np.cumsum([0, *map(len, tables)])
-        start = {id(table): int(s) for table, s in zip(tables, starts[:-1], strict=True)}
-        whole = tables[0] if len(tables) == 1 else torch.cat(tables)
-        return whole, [index + start[id(table)] for table, index in places]
+        found = [self.of(x) for x in events]
+        if len({id(one.table) for one in found}) == 1:
+            return found[0].table, [one.index for one in found]
+        sizes = [len(one) for one in found]
+        rows = torch.split(torch.arange(sum(sizes)), sizes)
+        return torch.cat([one[:] for one in found]), list(rows)
 
-    def _place(self, x: Any) -> tuple[Tensor, Tensor]:
-        array, index = (x.array, x.index) if isinstance(x, Rows) else (x, np.arange(len(x)))
-        if id(array) not in self._known:
-            e = apply(self.tower, self.network, array, precision=self.settings.precision)
-            half = uses_bfloat16(self.settings.precision)
-            self._known[id(array)] = array, e.to(torch.bfloat16) if half else e
-        return self._known[id(array)][1], torch.as_tensor(index)
+    def _embed(self, x: Any) -> Tensor:
+        e = apply(self.tower, self.network, x, precision=self.settings.precision)
+        return e.to(torch.bfloat16) if uses_bfloat16(self.settings.precision) else e
+
+
+class _Table:
+    """Embedded events of an array; those not asked for take no memory."""
+
+    def __init__(self, array: Any) -> None:
+        self.array, self.known = array, np.zeros(array.shape[0], bool)
+        self.events: Tensor | None = None
+
+    def filled(self, index: NDArray[np.intp], embed: Callable[[Any], Tensor]) -> Tensor:
+        """The table, shape (M, *E), with the rows of the index in it."""
+        missing = np.unique(index[~self.known[index]])
+        if self.events is not None and not len(missing):
+            return self.events
+        for i in slices(len(missing), CHUNK):
+            e = embed(self.array[missing[i]])
+            if self.events is None:
+                self.events = _unwritten((len(self.known), *e.shape[1:]), e.dtype)
+            self.events[torch.from_numpy(missing[i])] = e
+            self.known[missing[i]] = True
+        assert self.events is not None
+        return self.events
+
+
+def _unwritten(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """A tensor of which pages that are not written take no memory, or else a file of its size."""
+    n = math.prod(shape)
+    if n * dtype.itemsize <= LARGEST:
+        return torch.empty(shape, dtype=dtype)
+    with tempfile.NamedTemporaryFile() as file:
+        os.posix_fallocate(file.fileno(), 0, n * dtype.itemsize)  # a full disk is told of here
+        return torch.from_file(file.name, shared=True, size=n, dtype=dtype).view(shape)

@@ -73,9 +73,10 @@ def _rows(tasks: Sequence[Dataset]) -> list[Index]:
     first: dict[int, int] = {}
     rows, n = [], 0
     for task in tasks:
-        x = task.x if isinstance(task.x, Rows) else Rows(task.x, np.arange(len(task)))
-        if id(x.array) not in first:
-            first[id(x.array)] = n
-            n += x.array.shape[0]
-        rows.append(first[id(x.array)] + x.index)
+        x = task.x
+        array, index = (x.array, x.index) if isinstance(x, Rows) else (x, np.arange(len(x)))
+        if id(array) not in first:
+            first[id(array)] = n
+            n += array.shape[0]
+        rows.append(first[id(array)] + index)
     return rows

@@ -33,16 +33,17 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .base import Embedding, Fitted, Learner, Source, Start, Together
+from .base import CHUNK, Embedding, Fitted, Learner, Source, Start, Together
 from .metatransfer import MetaSettings
 from ..datasets import Dataset
 from ..heads import Chosen, fit_heads
 from ..losses import CrossEntropy
 from ..networks import Towered
 from ..networks.cnn import draw
-from ..prediction import predict
+from ..prediction import predict, slices
 from ..schedule import History
 from ..training import checked
 
@@ -80,8 +81,7 @@ class Transfer:
         network = pretrained(start)
         embedding = Embedding(network, learner.settings)
         table, rows = embedding.joint([target.x for target in targets])
-        finite = table.flatten(1).isfinite().all(dim=1)
-        if not all(finite[row].all() for row in rows):
+        if not _finite(table, np.unique(torch.cat(rows).numpy())):
             raise ValueError("expected finite events to train on; got NaN or infinity")
         fitted: list[tuple[nn.Module, History]] = []
         for i in range(0, len(targets), TOGETHER):
@@ -183,6 +183,11 @@ def _split(target: Dataset, row: Tensor, learner: Learner, *, seed: int) -> tupl
         chosen.append(Chosen(row[np.asarray(events.x, dtype=np.intp)], y, weight))
     train, validation = chosen
     return train, validation
+
+
+def _finite(table: Tensor, rows: NDArray[np.intp]) -> bool:
+    parts = (torch.from_numpy(rows[i]) for i in slices(len(rows), CHUNK))
+    return all(table[part].isfinite().all() for part in parts)
 
 
 def _only_a_new_last_layer(head: nn.Module, seed: int) -> None:
