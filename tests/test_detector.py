@@ -13,6 +13,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
+from fivesigma.benchmarks import BENCHMARKS
 from fivesigma.calorimeter import ECAL, HCAL, Resolution, log_normal
 from fivesigma.detector import (
     CMS,
@@ -660,8 +661,24 @@ def test_cones(objects, expected):
     assert flags(objects, n=2)[0] is expected
 
 
+BY_SPECIES = replace(CERTAIN, radius=((1, 0.5), (3, 0.2), (4, 0.3)))
+
+
+@pytest.mark.parametrize(("species", "radius"), BY_SPECIES.radius)
+def test_cones_by_species(species, radius):
+    for distance in (radius - 0.01, radius + 0.01):
+        objects = [(0, 50.0, 0.0, 0.0, species), (0, 40.0, distance, 0.0, 0)]
+        assert flags(objects, BY_SPECIES)[0] is (distance > radius)
+
+
+def test_photons_keep_their_cone_where_leptons_have_another():
+    radii = BENCHMARKS["heavy_quark"].detector.isolation.radii
+    assert radii == {1: 0.5, 3: 0.2, 4: 0.2}
+
+
+@pytest.mark.parametrize("isolation", [CERTAIN, BY_SPECIES], ids=["one radius", "by species"])
 @pytest.mark.parametrize("soft", [2.0, 0.05], ids=["busy", "quiet"])
-def test_isolation_against_all_pairs(soft):
+def test_isolation_against_all_pairs(soft, isolation):
     """The cells that decide early never decide otherwise than the cone."""
     rng = np.random.default_rng(4)
     n, m = 60, 4000
@@ -679,12 +696,16 @@ def test_isolation_against_all_pairs(soft):
         if species not in limit or seen["pt"][i] <= 10.0 or abs(seen["eta"][i]) > edge[species]:
             continue
         distance = delta_r(seen["eta"][i], seen["phi"][i], seen["eta"], seen["phi"])
-        near_by = (distance <= 0.5) & (seen["event"] == seen["event"][i]) & (seen["pt"] >= 0.5)
+        near_by = (
+            (distance <= isolation.radii[species])
+            & (seen["event"] == seen["event"][i])
+            & (seen["pt"] >= 0.5)
+        )
         near_by[i] = False
         expected[i] = seen["pt"][near_by].sum() <= limit[species] * seen["pt"][i]
-    got = isolated(seen, CERTAIN, rng, n)
+    got = isolated(seen, isolation, rng, n)
     assert np.array_equal(got, expected)
-    assert 20 < got.sum() < 400
+    assert 20 < got.sum() < 500
 
 
 def test_identification_efficiency():

@@ -25,8 +25,8 @@ __all__ = ["CMS_ISOLATION", "Isolation", "isolated"]
 class Isolation:
     """Identification efficiencies, and the cone in which nothing else may be."""
 
-    radius: float = 0.5
-    """Radius of the cone in eta and phi."""
+    radius: float | tuple[tuple[int, float], ...] = 0.5
+    """Radius of the cone in eta and phi, one for all objects or by species."""
     pt_min: float = 0.5
     """Lowest transverse momentum of what counts in the cone [GeV]."""
     candidate_pt_min: float = 10.0
@@ -39,6 +39,13 @@ class Isolation:
         (4, 2.4, 0.95, 0.95),
     )
     """By species: largest |eta|, efficiency for |eta| <= 1.5, efficiency beyond."""
+
+    @property
+    def radii(self) -> dict[int, float]:
+        """Radius of the cone by species."""
+        if isinstance(self.radius, tuple):
+            return dict(self.radius)
+        return {species: self.radius for species, _ in self.ratio_max}
 
 
 CMS_ISOLATION = Isolation()
@@ -88,12 +95,13 @@ def _same_cell(
     isolation: Isolation,
     n: int,
 ) -> NDArray[np.float64]:
-    """A lower bound on the sum in the cone, from cells with a diagonal below its radius."""
-    columns = int(np.ceil(2 * np.pi * 1.5 / isolation.radius))
-    rows = int(np.ceil(10.0 * 1.5 / isolation.radius)) + 1
+    """A lower bound on the sum in the cone, from cells with a diagonal below the least radius."""
+    radius = min(isolation.radii.values())
+    columns = int(np.ceil(2 * np.pi * 1.5 / radius))
+    rows = int(np.ceil(10.0 * 1.5 / radius)) + 1
 
     def cell(index: NDArray[np.int64]) -> NDArray[np.int64]:
-        row = np.clip((seen["eta"][index] + 5.0) * 1.5 / isolation.radius, 0, rows - 1)
+        row = np.clip((seen["eta"][index] + 5.0) * 1.5 / radius, 0, rows - 1)
         column = (seen["phi"][index] + np.pi) * columns / (2 * np.pi) % columns
         return (seen["event"][index] * rows + row.astype(np.int64)) * columns + column.astype(
             np.int64
@@ -119,8 +127,9 @@ def _cone(
     within = np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)
     j = counted[first[seen["event"][candidate]][i] + within]
     k = candidate[i]
-    near = (
-        delta_r(seen["eta"][k], seen["phi"][k], seen["eta"][j], seen["phi"][j]) <= isolation.radius
-    )
+    radius = np.zeros(len(candidate))
+    for species, r in isolation.radii.items():
+        radius[seen["species"][candidate] == species] = r
+    near = delta_r(seen["eta"][k], seen["phi"][k], seen["eta"][j], seen["phi"][j]) <= radius[i]
     weight: NDArray[np.float64] = seen["pt"][j] * (near & (j != k))
     return np.bincount(i, weight, minlength=len(candidate)).astype(np.float64)

@@ -85,9 +85,9 @@ class ObjectDefinition:
     """Small jets; those that contain an isolated photon, electron or muon are left out."""
     fat_jets: JetDefinition = FAT
     """Fat jets, clustered anew from all energy-flow objects; no energy scale, as in Delphes."""
-    fat_jet_veto: tuple[str, ...] = ("photon", "electron", "muon")
-    """Keys of `tracker.SPECIES`: fat jets that contain such an isolated object are left out. The
-    card of Delphes leaves out none."""
+    fat_jet_veto: tuple[str, ...] = ()
+    """Keys of `tracker.SPECIES`: fat jets that contain such an isolated object are left out; none,
+    as in the card of Delphes."""
     b_tag: BTag | None = BTag()
     """How small jets are tagged; None for no tags and no flavours."""
     lepton_pt_min: float = 10.0

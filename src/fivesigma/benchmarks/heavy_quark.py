@@ -1,8 +1,9 @@
 """Pairs of vectorlike quarks B, with B to b Phi and B to t W, in events with one lepton at 14 TeV.
 
-The detector is that of the CMS card with the isolation cone of leptons at 0.2; b tags are those of
-the medium working point of DeepCSV; fat jets, R = 1.2, are not cleaned of photons. The cuts C1 to
-C6 leave events with one lepton, three jets of which one has a b tag, and a fat jet that may be a
+The detector is that of the CMS card with the isolation cone of electrons and muons at 0.2; b tags
+are those of the medium working point of DeepCSV; fat jets, R = 1.2, are made of all energy flow and
+not cleaned of isolated objects, as in the card, so that one may hold the lepton. The cuts C1 to C6
+leave events with one lepton, three jets of which one has a b tag, and a fat jet that may be a
 Phi.
 
 References:
@@ -19,10 +20,12 @@ from ..isolation import CMS_ISOLATION
 from ..objects import ObjectDefinition
 from ..quantities import FEATURES
 from ..selection import Cut, Selection
+from ..tracker import SPECIES
 
 __all__ = ["HEAVY_QUARK"]
 
 INFINITY = float("inf")
+CONES = ((SPECIES["photon"], 0.5), (SPECIES["electron"], 0.2), (SPECIES["muon"], 0.2))
 SCAN = [(b, phi) for b in (1000, 1200, 1400, 1500, 1600, 1800, 2000) for phi in (400, 700)]
 
 HEAVY_QUARK = Benchmark(
@@ -32,8 +35,8 @@ HEAVY_QUARK = Benchmark(
     signal="signal",
     background="top_pairs",
     points={f"B{b}-Phi{phi}": {"mass_b": float(b), "mass_phi": float(phi)} for b, phi in SCAN},
-    detector=replace(CMS, name="cms, cone 0.2", isolation=replace(CMS_ISOLATION, radius=0.2)),
-    jets=ObjectDefinition(fat_jet_veto=("electron", "muon")),
+    detector=replace(CMS, name="cms, cone 0.2", isolation=replace(CMS_ISOLATION, radius=CONES)),
+    jets=ObjectDefinition(),
     selection=Selection(
         cuts=(
             Cut("C1: one lepton, pT > 100 GeV", "n_leptons", ((1.0, 2.0),)),
