@@ -14,7 +14,7 @@ from fivesigma.benchmarks import BENCHMARKS
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
-    "digest", "kinematics", "vetoes", "events",
+    "digest", "kinematics", "vetoes", "les_houches", "events",
     "calorimeter", "tracker", "isolation", "detector", "jets", "objects",
     "jet_shapes", "candidates", "quantities",
     "selection", "sample", "store", "readers", "constituents", "augmentations", "representations",
@@ -36,7 +36,7 @@ FREE = ("rows", "networks", "losses", "argos", "evaluation", "statistics")
 ONLY = {"lovasz": {"losses"}, "schedule": {"argos"}}
 DOORS = {
     "pythia8mc": {"events", "vetoes"},
-    "pylhe": {"events"},
+    "pylhe": {"les_houches"},
     "fastjet": {"jets"},
     "matplotlib": {"plots"},
     "mplhep": {"plots"},

@@ -178,6 +178,16 @@ WRONG = {
     "boolean": (qcd, {"multiparton": True}, "got True"),
     "veto": (qcd, {"veto": "tight"}, r"expected veto in \['dijet', 'none'\]; got 'tight'"),
     "mass": (qcd, {"mass_min": 13000.0}, "expected 0 <= mass_min < 13000 GeV; got 13000"),
+    "mass beyond the veto": (
+        qcd,
+        {"veto": "dijet", "mass_min": 7000.0},
+        "expected 0 <= mass_min < 7000 GeV; got 7000",
+    ),
+    "closed decays": (
+        signal,
+        {"lambda_d": 0.3, "decay": "DD"},
+        "expected dark pions above 0.66 GeV, two d quarks; got '0.54 GeV'",
+    ),
     "no file": (lhe, {}, "expected file = a Les Houches event file; got ''"),
     "folder": (lhe, {"file": "."}, "expected file = a Les Houches event file; got '.'"),
 }
@@ -187,6 +197,14 @@ WRONG = {
 def test_wrong_values(factory, parameters, message):
     with pytest.raises(ValueError, match=message):
         factory(**parameters)
+
+
+def test_an_event_file_of_other_beams(tmp_path):
+    path = tmp_path / "events.lhe"
+    head = "<init>\n2212 2212 7000. 7000. 0 0 247000 247000 3 1\n7. 0.1 1. 1\n</init>\n"
+    path.write_text(f'<LesHouchesEvents version="3.0">\n{head}</LesHouchesEvents>\n')
+    with pytest.raises(ValueError, match=r"expected two beams of protons \(2212\) of 6500 GeV in"):
+        lhe(file=str(path))
 
 
 @pytest.mark.slow

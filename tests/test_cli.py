@@ -58,6 +58,10 @@ BAD_GENERATE = {
     "no events": ((*GENERATE[:-1], "0"), "expected a number of events >= 1; got 0"),
     "too many events": ((*GENERATE[:-1], "10000001"), "at most 10000000 events; got 10000001"),
     "seed": ((*GENERATE, "--seed", "90000"), "expected a seed from 0 to 89999; got 90000"),
+    "no whole number": ((*GENERATE[:-1], "ten"), "Invalid value for '-n': .*integer"),
+    "no process": (GENERATE[:2], "Missing argument 'process'"),
+    "option": ((*GENERATE, "--sed", "3"), "No such option.*--sed"),
+    "workers": ((*GENERATE, "--workers", "-1"), "Invalid value for '--workers'"),
     "no event file": (LHE, "expected file = a Les Houches event file; got ''"),
     "event file": ((*LHE, "--set", "file=no.lhe"), "Les Houches event file; got 'no.lhe'"),
 }
@@ -338,6 +342,12 @@ def full(monkeypatch):
 
 def small_shards(of):
     return lambda *args, **options: replace(of(*args, **options), shard_events=5)
+
+
+def test_a_report_on_what_is_there_makes_nothing(complain, study, tmp_path):
+    message = complain("study", study, "--missing", "leave")
+    assert re.search(r"--missing leave: .*; \d+ of ID10 are not in .*store", message)
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.slow

@@ -420,6 +420,20 @@ def test_les_houches_file_may_be_compressed_skipped_and_short(hard_events):
 
 
 @pytest.mark.slow
+def test_hard_events_that_fail_count_as_read(hard_events):
+    """Few conserve momentum to 1e-12; the next part of a sample starts behind those that do not."""
+    strict = ("Check:epTolErr = 1e-12", "Check:epTolWarn = 1e-14")
+    process = lhe(file=str(hard_events), multiparton="off")
+    process = replace(process, settings=(*process.settings, *strict))
+    found = [generate(process, 3, seed=seed) for seed in range(1, 9)]
+    assert {len(events) + events.n_failed for events in found} == {3}
+    assert 0 < sum(events.n_failed for events in found) < 3 * len(found)
+    for events in found:
+        assert events.cross_section_fb == pytest.approx(7000 * len(events) / 3)
+    assert generate(process, 2, seed=3).n_failed + len(generate(process, 2, seed=3)) == 2
+
+
+@pytest.mark.slow
 def test_hard_events_may_be_showered_again(hard_events):
     """A file of three is gone through three times; what is the same hard event can be told."""
     process = lhe(file=str(hard_events), showers=3, multiparton="off")

@@ -102,7 +102,7 @@ def test_a_scan_from_file_to_report(go, toys, monkeypatch, capsys):
     again = read(toys / "out" / "results.json")
     assert again | {"created": ""} == results | {"created": ""}
     code, _, err = go("--missing", "leave", write=False, **SCAN | {"repeats": 3})
-    assert code == 1
+    assert code == 0
     assert err.endswith("fivesigma: 6 of 18 tasks: not run yet\n")
     assert call(monkeypatch, capsys, "report", toys / "out")[0] == 0
 

@@ -60,7 +60,7 @@ def prepared(made, **changes):
 
 @pytest.fixture(autouse=True)
 def _nothing_on_disk(monkeypatch):
-    monkeypatch.setattr(module, "missing", lambda *_, **__: 0)
+    monkeypatch.setattr(module, "lacking", lambda *_, **__: 0)
 
 
 def signal(**parameters):

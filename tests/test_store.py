@@ -19,8 +19,9 @@ from fivesigma.detector import CMS, NoDetector, respond
 from fivesigma.events import Process, generate, generator_version
 from fivesigma.jets import JetDefinition, cluster
 from fivesigma.kinematics import dijet_mass
+from fivesigma.sample import Sample
 from fivesigma.selection import Cut, Selection
-from fivesigma.store import Recipe, default_folder, make, missing, open_sample
+from fivesigma.store import Recipe, default_folder, lacking, make, open_sample
 from fivesigma.vetoes import ShowerVeto
 
 INFINITY = float("inf")
@@ -171,6 +172,14 @@ def test_sums_over_shards(sample):
     assert error == pytest.approx(np.hypot(each[0][1], each[1][1]) / 2)
 
 
+def test_the_error_of_a_file_is_the_same_in_all_shards(tmp_path):
+    """3 fb stated, and 4 fb of each shard by itself."""
+    one = {"cross_section_fb": 100.0, "cross_section_error_fb": 5.0, "stated_error_fb": 3.0}
+    shards = tuple(tmp_path / f"shard-{i:05d}.parquet" for i in range(4))
+    sample = Sample(tmp_path, shards, (one,) * 4)
+    assert sample.cross_section_fb == (100.0, pytest.approx(np.hypot(3, 4 / 2)))
+
+
 @pytest.mark.slow
 def test_columns(sample):
     kept = events(sample)
@@ -309,10 +318,10 @@ def test_events_behind_others(sample, folder, tmp_path):
 def test_how_many_are_missing(sample, folder, tmp_path):
     del sample
     wanted = [(40, 0), (41, 0), (60, 0), (20, 20), (20, 40), (40, 20)]
-    assert [missing(RECIPE, n, folder=folder, skip=skip) for n, skip in wanted] == [
+    assert [lacking(RECIPE, n, folder=folder, skip=skip) for n, skip in wanted] == [
         *(0, 20, 20, 0, 20, 20)
     ]
-    assert missing(RECIPE, 41, folder=tmp_path / "nowhere") == 60
+    assert lacking(RECIPE, 41, folder=tmp_path / "nowhere") == 60
 
 
 @pytest.mark.slow

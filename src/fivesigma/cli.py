@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.exceptions import TyperException
 
 from . import __version__
 from .benchmarks import BENCHMARKS
@@ -26,7 +27,6 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     help="Weakly supervised searches for new physics at colliders.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -38,7 +38,7 @@ Store = Annotated[
     Path | None,
     typer.Option(help="Folder of the samples; by default $FIVESIGMA_STORE or ~/.cache/fivesigma."),
 ]
-INTERRUPTED = 130  # the exit code that Typer makes of an interrupt, too
+INTERRUPTED = 130  # what Typer makes of an interrupt, too
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core.")]
 
 
@@ -72,7 +72,12 @@ def benchmarks() -> None:
 def generate(
     benchmark: Annotated[str, typer.Argument(help="Name of a benchmark.")],
     process: Annotated[str, typer.Argument(help="Name of one of its processes.")],
-    n: Annotated[int, typer.Option("-n", help="Number of generated events, before the selection.")],
+    n: Annotated[
+        int,
+        typer.Option(
+            "-n", help="Generated events, before the selection; rounded up to whole thousands."
+        ),
+    ],
     assignments: Set = None,
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 1,
     workers: Workers = 0,
@@ -196,7 +201,7 @@ def _study(
     for failure in made.failures:
         sys.stderr.write(f"fivesigma: {failure['task']}: {failure['error']}\n")
     typer.echo(f"report: {page.resolve()}")
-    if made.failures:
+    if made.failures and missing == "run":
         raise typer.Exit(1)
 
 
@@ -223,14 +228,15 @@ def _root(
 def main() -> None:
     """Run the command line; what a user can cause is one line and exit code 2."""
     try:
-        app()
-    except (ValueError, OSError, FloatingPointError) as error:
-        sys.stderr.write(f"fivesigma: {' '.join(str(error).split())}\n")
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except (TyperException, ValueError, OSError, FloatingPointError) as error:
+        text = error.format_message() if isinstance(error, TyperException) else str(error)
+        sys.stderr.write(f"fivesigma: {' '.join(text.split())}\n")
         sys.exit(2)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
-            raise
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         sys.stderr.write(
             "fivesigma: interrupted; what is done is kept, run the same command again to go on\n"
         )
-        sys.exit(INTERRUPTED)
+    sys.exit(code)

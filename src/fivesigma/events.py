@@ -8,8 +8,6 @@ A guide to PYTHIA 8.3 (Bierlich et al., 2022)
 https://arxiv.org/abs/2203.11601
 """
 
-import warnings
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -18,21 +16,19 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
-import pylhe
 import pythia8mc
 from numpy.typing import NDArray
 
+from .les_houches import count, cross_section_fb, hard_event, head, see_weights
 from .vetoes import Veto, hooks
 
-__all__ = ["Events", "Process", "generate", "generator_version", "stated"]
+__all__ = ["Events", "Process", "generate", "generator_version"]
 
 BATCH = 250
 INVISIBLE = (12, 14, 16)
 PARTON_PT_MIN = 1.0
 SEED_MAX = 900_000_000
 FB_PER_MB = 1e12
-FB_PER_PB = 1e3
-SAME = 1e-4
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,14 @@ class Process:
         """
         return self.showers > 1 or (self.lhe is not None and self.veto is not None)
 
+    @property
+    def reads_all(self) -> bool:
+        """Whether each hard event of a file counts, showered or not, as where no veto drops some.
+
+        Parts of a sample are then next to each other in the file.
+        """
+        return self.lhe is not None and self.veto is None
+
 
 @dataclass(frozen=True)
 class Events:
@@ -85,7 +89,11 @@ class Events:
     cross_section_fb: float = float("nan")
     """Cross section of the process, after the veto if there is one [fb]."""
     cross_section_error_fb: float = float("nan")
-    """Its statistical error [fb]."""
+    """Its error [fb]."""
+    stated_error_fb: float = 0.0
+    """The part of it that an event file states, which all events of the file share [fb]."""
+    n_failed: int = 0
+    """Hard events of an event file that could not be showered."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """Generator, version, process and seed."""
 
@@ -103,7 +111,8 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
 
     Args:
         process: What to make.
-        n: Number of events that pass the process' veto; fewer only when an event file ends before.
+        n: Number of events that pass the process' veto; fewer only when an event file ends before,
+            or has hard events that cannot be showered, which count where there is no veto.
         seed: Pythia's seed, 1 to 900 000 000; the same seed gives the same events.
         skip: Number of hard events of an event file to leave out first; those of each time that it
             is gone through count, and so do those that a veto drops.
@@ -115,52 +124,44 @@ def generate(process: Process, n: int, *, seed: int, skip: int = 0) -> Events:
     """
     if n < 0:
         raise ValueError(f"expected a number of events >= 0; got {n}")
-    lhe = None if process.lhe is None else _lhe_init(process.lhe)
+    lhe = None if process.lhe is None else head(process.lhe)
     batches, partons, origins, counts = [], [], [np.zeros(0, np.int64)], []
+    left = n
     for pythia in _passes(process, seed, skip):
-        for batch in _batches(pythia, n, from_file=lhe is not None):
-            if lhe is not None:
-                _see_weights(batch.info, process.lhe)
+        for batch in _batches(pythia, left, process):
+            if process.lhe is not None:
+                see_weights(batch.info, process.lhe)
             batches.append(_visible(batch, pythia.particleData))
             if process.repeats:
-                origins.append(_hard_event(batch.info))
+                origins.append(hard_event(batch.info))
             if process.partons is not None:
                 partons.append(_partons(batch, process.partons))
-            n -= len(batch)
         info = pythia.infoPython()
         counts.append([info.nAccepted(), info.nSelected(), info.sigmaGen(), info.sigmaErr()])
-        if n == 0:
+        left -= info.nSelected() if process.reads_all else info.nAccepted()
+        if left <= 0:
             break
-    if not batches and n > 0:
+    if not batches and left == n > 0:
         source = process.lhe or f"the phase space of process {process.name!r}"
         raise ValueError(f"expected events in {source}; got none")
-    value, error = _cross_section(counts, lhe)
+    value, error, stated_error = _cross_section(counts, lhe)
     return Events(
         particles=ak.concatenate(batches) if batches else _empty(),
         partons=ak.concatenate(partons) if partons else None,
         hard_event=np.concatenate(origins) if process.repeats else None,
         cross_section_fb=value,
         cross_section_error_fb=error,
+        stated_error_fb=stated_error,
+        n_failed=int(sum(c[1] - c[0] for c in counts)) if process.reads_all else 0,
         provenance={"generator": generator_version(), "process": process.name, "seed": seed},
     )
-
-
-def stated(path: Path) -> tuple[list[tuple[int, float]], float]:
-    """PDG code and energy [GeV] of both beams of a Les Houches event file; cross section [fb].
-
-    Raises:
-        ValueError: An unreadable file.
-    """
-    lhe = _lhe_init(path)
-    said = lhe.initInfo
-    return [(said.beamA, said.energyA), (said.beamB, said.energyB)], _whole(lhe)
 
 
 def _passes(process: Process, seed: int, skip: int) -> Iterator[Any]:
     """A generator for each time that the event file is gone through, from hard event `skip` on."""
     first = 0
     if process.lhe is not None and process.showers > 1:
-        first, skip = divmod(skip, max(pylhe.LHEFile.count_events(str(process.lhe)), 1))
+        first, skip = divmod(skip, max(count(process.lhe), 1))
     for k in range(first, process.showers):
         pythia, _hooks = _start(process, seed if k == first else _other_seed(seed, k), skip)
         yield pythia
@@ -172,16 +173,15 @@ def _other_seed(seed: int, k: int) -> int:
     return int(np.random.default_rng([seed, k]).integers(1, SEED_MAX + 1))
 
 
-def _batches(pythia: Any, n: int, *, from_file: bool) -> Iterator[ak.Array]:
-    """At most n events, fewer where the event file ends."""
+def _batches(pythia: Any, n: int, process: Process) -> Iterator[ak.Array]:
+    """At most n events, fewer where the event file ends, or some of its events fail."""
     while n > 0:
-        batch = pythia.nextBatch(min(n, BATCH))
-        if len(batch) == 0:
+        batch = pythia.nextBatch(min(n, BATCH), "none" if process.reads_all else "skip")
+        if len(whole := ak.drop_none(batch, axis=0)):
+            yield whole
+        if len(batch) == 0 or (process.lhe is not None and pythia.infoPython().atEndOfFile()):
             return
-        yield batch
         n -= len(batch)
-        if from_file and pythia.infoPython().atEndOfFile():
-            return
 
 
 def _start(process: Process, seed: int, skip: int) -> tuple[Any, list[Any]]:
@@ -205,52 +205,19 @@ def _start(process: Process, seed: int, skip: int) -> tuple[Any, list[Any]]:
     return pythia, asked  # Pythia does not keep the hooks alive
 
 
-def _lhe_init(path: Path) -> Any:
-    """What an event file says of itself."""
-    if any(character.isspace() for character in str(path)):
-        raise ValueError(f"expected a path without spaces, for Pythia; got {str(path)!r}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            file = pylhe.LHEFile.fromfile(str(path))
-        file.events.close()  # a generator that holds the file open
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise ValueError(f"expected a Les Houches event file; got {path} ({error})") from error
-    return file.init
+def _cross_section(counts: list[list[float]], lhe: Any) -> tuple[float, float, float]:
+    """Cross section of events that pass, its error, and the part of that a file states [fb].
 
-
-def _cross_section(counts: list[list[float]], lhe: Any) -> tuple[float, float]:
-    """Cross section of events that pass, its error [fb]; of accepted, tried, sigma, error [mb]."""
+    Counts are of accepted and tried events, with a cross section and its error [mb].
+    """
     accepted, tried, sigma, errors = np.transpose(counts)
     if lhe is None:
-        return FB_PER_MB * float(sigma[0]), FB_PER_MB * float(errors[0])
+        return FB_PER_MB * float(sigma[0]), FB_PER_MB * float(errors[0]), 0.0
     n = max(tried.sum(), 1)
     share = accepted.sum() / n
-    whole = _whole(lhe)
-    stated = FB_PER_PB * sum(process.error**2 for process in lhe.procInfo) ** 0.5
+    whole, stated = cross_section_fb(lhe)
     drawn = whole * (share * (1 - share) / n) ** 0.5
-    return float(whole * share), float(np.hypot(stated * share, drawn))
-
-
-def _whole(lhe: Any) -> float:
-    return FB_PER_PB * sum(float(process.xSection) for process in lhe.procInfo)
-
-
-def _see_weights(info: ak.Array, path: Path | None) -> None:
-    """See that each event of a file counts as one."""
-    weights = ak.to_numpy(info.weights[:, 0])
-    low, high = float(weights.min()), float(weights.max())
-    if not 0 < low <= high < (1 + SAME) * low:
-        raise ValueError(
-            f"expected weights of the events of {path} that are all the same and positive; got "
-            f"{low:g} to {high:g}"
-        )
-
-
-def _hard_event(info: ak.Array) -> NDArray[np.int64]:
-    """Numbers of hard events, which differ in the momenta of the incoming partons."""
-    x_1, x_2 = (np.asarray(x, np.float64).view(np.int64) for x in (info.x1, info.x2))
-    return 31 * x_1 + x_2
+    return float(whole * share), float(np.hypot(stated * share, drawn)), float(stated * share)
 
 
 def _visible(batch: ak.Array, particle_data: Any) -> ak.Array:

@@ -14,7 +14,7 @@ from .projection import Projection
 from .projections import ProjectionTask
 from .quantities import FEATURES
 from .sample import Sample
-from .samples import Maker, Report, at_point, benchmark_named, point_name, recipe
+from .samples import Maker, Missing, Report, at_point, benchmark_named, point_name, recipe
 from .yields import Slice, cross_section, numbers, weigh
 
 __all__ = ["SIGNAL", "Prepared", "prepare_projection", "projection_tasks"]
@@ -47,9 +47,14 @@ class Prepared:
 
 
 def prepare_projection(
-    projection: Projection, *, store: Path, workers: int, report: Report
+    projection: Projection,
+    *,
+    store: Path,
+    workers: int,
+    report: Report,
+    missing: Missing = "run",
 ) -> Prepared:
-    """Check the names in a projection and make its events.
+    """Check the names in a projection and make its events, or open them if none is to be made.
 
     Raises:
         ValueError: A name or value that does not exist or fit, a process without events or with a
@@ -67,7 +72,7 @@ def prepare_projection(
         for i, request in enumerate(slices)
     }
     _differ(projection, benchmark, requests)
-    maker = Maker(benchmark, projection.seed, store, workers, report)
+    maker = Maker(benchmark, projection.seed, store, workers, report, missing)
     samples = {name: maker(name, request) for name, request in requests.items()}
     names = [SIGNAL] * len(signals)
     names += [name for name, slices in projection.backgrounds.items() for _ in slices]

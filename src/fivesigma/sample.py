@@ -1,5 +1,6 @@
 """A sample on disk: its shards, what they say of themselves, and their events."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,11 @@ class Sample:
         return sum(record["n_generated"] for record in self.records)
 
     @property
+    def n_failed(self) -> int:
+        """Hard events of an event file that could not be showered."""
+        return sum(record.get("n_failed", 0) for record in self.records)
+
+    @property
     def n_selected(self) -> int:
         """Events after the selection."""
         return sum(record["n_selected"] for record in self.records)
@@ -55,10 +61,16 @@ class Sample:
 
     @property
     def cross_section_fb(self) -> tuple[float, float]:
-        """Cross section of the process and its error, the mean of the shards [fb]."""
+        """Cross section of the process and its error, the mean of the shards [fb].
+
+        What an event file states is the same for all of them; the rest is independent.
+        """
         n = len(self.records)
         mean = sum(r["cross_section_fb"] for r in self.records) / n
-        return mean, sum(r["cross_section_error_fb"] ** 2 for r in self.records) ** 0.5 / n
+        stated = [r.get("stated_error_fb", 0.0) for r in self.records]
+        drawn = [r["cross_section_error_fb"] ** 2 for r in self.records]
+        own = max(sum(drawn) - sum(s**2 for s in stated), 0.0)
+        return mean, math.hypot(sum(stated) / n, own**0.5 / n)
 
     @property
     def columns(self) -> tuple[str, ...]:

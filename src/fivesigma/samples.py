@@ -1,9 +1,10 @@
-"""The events of a study, made where they are missing, and represented for its arms."""
+"""The events of a study, made where they are missing."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from .arms import build
 from .benchmarks import BENCHMARKS, Benchmark
@@ -11,15 +12,16 @@ from .configuration import Arm, SampleRequest, Search, Study
 from .observed import take_in
 from .pretrained import check_pretrained, enough_to_meta_train
 from .sample import Sample
-from .store import Recipe, make, missing
+from .store import Recipe, lacking, make
 from .tasks import REGIONS
 
 __all__ = [
-    *("Maker", "Report", "Samples"),
+    *("Maker", "Missing", "Report", "Samples"),
     *("at_point", "benchmark_named", "estimate", "n_background", "point_name"),
     *("prepare", "recipe"),
 ]
 
+Missing = Literal["run", "leave"]
 Report = Callable[[str, int, int, str], None]
 """Called with (stage, done, total, note)."""
 
@@ -59,11 +61,14 @@ class Samples:
         return study.luminosity_fb or benchmark.luminosity_fb
 
 
-def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Samples:
-    """Check the names in a study and make its samples.
+def prepare(
+    study: Study, *, store: Path, workers: int, report: Report, missing: Missing = "run"
+) -> Samples:
+    """Check the names in a study and make its samples, or open them where none is to be made.
 
     Raises:
-        ValueError: A name that does not exist, or a sample with too few events for the study.
+        ValueError: A name that does not exist, a sample with too few events for the study, or one
+            that is not there.
     """
     benchmark = benchmark_named(study.benchmark)
     if min(n_background(study, benchmark, arm) for arm in study.arms) < 1:
@@ -75,7 +80,7 @@ def prepare(study: Study, *, store: Path, workers: int, report: Report) -> Sampl
     points = _source_points(study, benchmark, list(targets))
     check_pretrained(study, targets)
 
-    sample = Maker(benchmark, study.seed, store, workers, report)
+    sample = Maker(benchmark, study.seed, store, workers, report, missing)
     others = [study.sources.background] if study.sources else []
     for request in (*targets.values(), *points.values(), study.background, *others):
         made_by = recipe(benchmark, request, seed=study.seed)  # what is wrong is said at once
@@ -123,11 +128,18 @@ class Maker:
     """Processes."""
     report: Report
     """Told about progress."""
+    missing: Missing = "run"
+    """Whether events that are not there are made, or are an error."""
 
     def __call__(self, role: str, request: SampleRequest, skip: int = 0) -> Sample:
         """The sample of a request, behind its first `skip` events; made where it is missing."""
         made_by, n = recipe(self.benchmark, request, seed=self.seed), request.events
-        todo = missing(made_by, n, folder=self.store, skip=skip)
+        todo = lacking(made_by, n, folder=self.store, skip=skip)
+        if todo and self.missing == "leave":
+            raise ValueError(
+                f"--missing leave: expected the events of the study; {todo} of {role} are not in "
+                f"{self.store}, and are made without it"
+            )
         note = estimate(self.benchmark, request.process, todo)
         return make(
             made_by,

@@ -20,6 +20,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,10 @@ from .selection import Selection
 __all__ = [
     "Recipe",
     "Sample",
+    "cores",
     "default_folder",
+    "lacking",
     "make",
-    "missing",
     "open_sample",
     "read_record",
     "write_shard",
@@ -73,7 +75,7 @@ class Recipe:
         if not 0 <= self.seed < 90_000:
             raise ValueError(f"expected a seed from 0 to 89999; got {self.seed}")
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Digest of all fields but the K factor, the generator version and the file format."""
         made_of = dataclasses.asdict(self) | {"generator": generator_version(), "format": FORMAT}
@@ -83,6 +85,13 @@ class Recipe:
         if self.process.lhe is not None:
             made_of["process"]["lhe"] = hashlib.sha256(self.process.lhe.read_bytes()).hexdigest()
         return digest(made_of)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def default_folder() -> Path:
@@ -105,7 +114,7 @@ def open_sample(recipe: Recipe, n: int, *, folder: Path, skip: int = 0) -> Sampl
     return Sample(folder / recipe.hash, tuple(full), tuple(full.values()))
 
 
-def missing(recipe: Recipe, n: int, *, folder: Path, skip: int = 0) -> int:
+def lacking(recipe: Recipe, n: int, *, folder: Path, skip: int = 0) -> int:
     """How many of n events behind the first `skip` are still to be generated."""
     shards = _shards(recipe, n, folder, skip)
     return recipe.shard_events * sum(read_record(path) is None for path in shards)
@@ -142,10 +151,10 @@ def make(
     report = progress or (lambda done, total: None)
     report(len(wanted) - len(todo), len(wanted))
     if todo:
-        _run(recipe, todo, wanted, workers=workers or os.cpu_count() or 1, report=report)
+        _run(recipe, todo, wanted, workers=workers or cores(), report=report)
     sample = open_sample(recipe, n, folder=folder, skip=skip)
-    if sample.n_generated < n:
-        raise ValueError(f"expected {n} events in {recipe.process.lhe}; got {sample.n_generated}")
+    if (read := sample.n_generated + sample.n_failed) < n:
+        raise ValueError(f"expected {n} events in {recipe.process.lhe}; got {read}")
     return sample
 
 
@@ -228,8 +237,10 @@ def _make_shard(recipe: Recipe, index: int, path: Path) -> None:
         "cross_section": recipe.process.cross_section,
         "cross_section_fb": events.cross_section_fb,
         "cross_section_error_fb": events.cross_section_error_fb,
+        "stated_error_fb": events.stated_error_fb,
         "sample_seed": recipe.seed,
         "n_generated": len(events),
+        "n_failed": events.n_failed,
         "n_selected": len(kept),
         "cutflow": [[row.cut, row.count] for row in selected.cutflow],
         "seconds": {"generation": generated - start, "response": time.perf_counter() - generated},

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
@@ -24,8 +24,9 @@ from .plan import Plan
 from .projection import Projection
 from .projection_plan import Prepared, prepare_projection, projection_tasks
 from .projections import ProjectionTask
-from .samples import Report, Samples, prepare
+from .samples import Missing, Report, Samples, prepare
 from .searches import SearchTask
+from .store import cores
 from .tasks import Pretraining, Task
 
 __all__ = ["Projected", "Run", "project", "run", "write_json"]
@@ -81,7 +82,7 @@ def run(
     store: Path,
     workers: int = 0,
     scheduler: str | None = None,
-    missing: Literal["run", "leave"] = "run",
+    missing: Missing = "run",
     report: Report,
 ) -> Run:
     """Do what is missing of a study.
@@ -92,16 +93,17 @@ def run(
         store: Folder of the samples and of the pretrained networks.
         workers: Processes for generation and training; 0 for one per core.
         scheduler: Address of a Dask scheduler; None for a local cluster.
-        missing: Whether tasks without a record are run, or left and told of among the failures.
+        missing: Whether tasks without a record are run, or left and told of among the failures;
+            events that are not there are then an error.
         report: Told about progress.
 
     Raises:
         ValueError: Something in the study does not fit, or no task can be done.
     """
-    workers = workers or os.cpu_count() or 1
+    workers = workers or cores()
     for arm in study.arms:
         build(arm)
-    samples = prepare(study, store=store, workers=workers, report=report)
+    samples = prepare(study, store=store, workers=workers, report=report, missing=missing)
     plan = Plan(study, samples, store, report)
     tasks: Sequence[Task | SearchTask] = plan.searches() if study.search else plan.tasks()
     pretraining = plan.pretraining()
@@ -119,12 +121,13 @@ def project(
     store: Path,
     workers: int = 0,
     scheduler: str | None = None,
-    missing: Literal["run", "leave"] = "run",
+    missing: Missing = "run",
     report: Report,
 ) -> Projected:
     """Do what is missing of a projection; as `run`."""
-    workers = workers or os.cpu_count() or 1
-    prepared = prepare_projection(projection, store=store, workers=workers, report=report)
+    workers = workers or cores()
+    how: Any = {"store": store, "workers": workers, "report": report, "missing": missing}
+    prepared = prepare_projection(projection, **how)
     tasks = projection_tasks(projection, prepared)
     crew = Crew(out / "records", workers, scheduler, report)
     failures = crew.do("train", tasks) if missing == "run" else _left(crew, tasks)

@@ -8,11 +8,13 @@ from typing import Any
 from ..detector import Detector, NoDetector
 from ..events import Process
 from ..jets import JetDefinition
+from ..les_houches import stated
 from ..objects import ObjectDefinition
 from ..selection import Selection
 
 __all__ = ["Benchmark", "Cost", "check", "is_number", "underlying"]
 
+PROTON = 2212
 SWITCH = {"on", "off"}
 
 
@@ -95,16 +97,22 @@ def check(condition: bool, expected: str, got: object) -> None:  # noqa: FBT001
         raise ValueError(f"expected {expected}; got {got!r}")
 
 
-def from_lhe(file: str, showers: int) -> tuple[Path, int]:
-    """An event file and how often it is gone through.
+def from_lhe(file: str, showers: int, *, sqrt_s: float) -> tuple[Path, int]:
+    """An event file of collisions of protons at sqrt_s [GeV], and how often it is gone through.
 
     Raises:
-        ValueError: No such file, or a number that is none or below 1.
+        ValueError: No such file, other beams, or a number that is none or below 1.
     """
     path = Path(str(file)).expanduser()
     check(path.is_file(), "file = a Les Houches event file", file)
     whole = isinstance(showers, int) and not isinstance(showers, bool)
     check(whole and showers >= 1, "a number of showers of each hard event >= 1", showers)
+    beams, _ = stated(path)
+    check(
+        all(code == PROTON and abs(energy - sqrt_s / 2) < 1 for code, energy in beams),
+        f"two beams of protons ({PROTON}) of {sqrt_s / 2:.0f} GeV in {path}",
+        beams,
+    )
     return path.resolve(), showers
 
 

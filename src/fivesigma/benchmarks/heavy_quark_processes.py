@@ -35,15 +35,15 @@ References:
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .base import check, from_lhe, is_number, underlying
-from ..events import Process, stated
+from .base import PROTON, check, from_lhe, is_number, underlying
+from ..events import Process
+from ..les_houches import stated
 from ..vetoes import LeptonVeto
 
 __all__ = ["BACKGROUNDS", "PROCESSES", "Background", "signal"]
 
 INFINITY, NAN = float("inf"), float("nan")
 SQRT_S = 14000.0
-PROTON = 2212
 BEAMS = (f"Beams:idA = {PROTON}", f"Beams:idB = {PROTON}", f"Beams:eCM = {SQRT_S:.0f}")
 FLAVOURS = (4, 5)
 
@@ -243,13 +243,8 @@ def from_file(name: str) -> Callable[..., Process]:
         veto: str = "none",
         multiparton: str = "on",
     ) -> Process:
-        path, n = from_lhe(file, showers)
-        found, file_fb = stated(path)
-        check(
-            all(code == PROTON and abs(energy - SQRT_S / 2) < 1 for code, energy in found),
-            f"two beams of protons ({PROTON}) of {SQRT_S / 2:.0f} GeV in {path}",
-            found,
-        )
+        path, n = from_lhe(file, showers, sqrt_s=SQRT_S)
+        _, file_fb = stated(path)
         source_fb = BACKGROUNDS[name].source_fb if cross_section_fb is None else cross_section_fb
         check(_number("cross_section_fb", source_fb) > 0, "cross_section_fb > 0", source_fb)
         check(file_fb > 0, f"a cross section above 0 fb in {path}", file_fb)

@@ -42,6 +42,7 @@ RHO_TO_PIONS = {
     223: ((0.5, 311, -311), (0.5, 321, -321)),
     333: ((0.5, 311, -311), (0.5, 321, -321)),
 }
+M_D = 0.33  # Pythia's constituent mass of the d quark [GeV]
 Z_PRIME_MASS = 5500.0
 Z_PRIME_WIDTH = 10.0
 # tails end here, as those of MadGraph do: parton densities fall so steeply that else 2 % of the
@@ -83,6 +84,7 @@ def signal(*, lambda_d: float = 10.0, decay: str = "ID", multiparton: str = "on"
     )
     lambda_d = float(lambda_d)  # 10 and 10.0 are one sample
     m_quark, m_pion, m_rho = masses(lambda_d, decay)
+    check(m_pion > 2 * M_D, f"dark pions above {2 * M_D:g} GeV, two d quarks", f"{m_pion:g} GeV")
     return Process(
         name=f"hidden valley {decay}{lambda_d:g}",
         settings=(
@@ -113,19 +115,21 @@ def qcd(*, mass_min: float = 3000.0, veto: str = "none", multiparton: str = "on"
         multiparton: Multiparton interactions, "on" or "off".
 
     Raises:
-        ValueError: A mass that is not positive, or a value that is not known.
+        ValueError: A mass that is not positive, or beyond the veto's, or a value that is not known.
     """
     check(isinstance(veto, str) and veto in VETOES, f"veto in {sorted(VETOES)}", veto)
+    cuts = VETOES[veto]
+    highest = SQRT_S if cuts is None else cuts.mass_max
     check(
-        is_number(mass_min) and 0 <= mass_min < SQRT_S,
-        f"0 <= mass_min < {SQRT_S:.0f} GeV",
+        is_number(mass_min) and 0 <= mass_min < highest,
+        f"0 <= mass_min < {highest:.0f} GeV",
         mass_min,
     )
     phase_space = ("PhaseSpace:pTHatMin = 700", f"PhaseSpace:mHatMin = {mass_min}")
     return Process(
         name="QCD dijets",
         settings=(*BEAMS, *underlying(multiparton), "HardQCD:all = on", *phase_space),
-        veto=VETOES[veto],
+        veto=cuts,
     )
 
 
@@ -138,9 +142,9 @@ def lhe(*, file: str = "", showers: int = 1, multiparton: str = "on") -> Process
         multiparton: Multiparton interactions, "on" or "off".
 
     Raises:
-        ValueError: No such file, or fewer than one shower.
+        ValueError: No such file, other beams than two of protons of 6500 GeV, or no shower.
     """
-    path, n = from_lhe(file, showers)
+    path, n = from_lhe(file, showers, sqrt_s=SQRT_S)
     return Process(f"LHE {path.name}", settings=underlying(multiparton), lhe=path, showers=n)
 
 
