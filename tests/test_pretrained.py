@@ -3,6 +3,7 @@
 import fabricated
 import pytest
 from fabricated import CLOUDS, SOURCES, TRANSFER, arm, study
+from test_events import ENERGIES, les_houches
 
 from fivesigma import samples as module
 from fivesigma.pretrained import check_pretrained, enough_to_meta_train
@@ -68,7 +69,7 @@ def test_it_is_said_before_anything_is_generated(own, tmp_path, monkeypatch):
 
 def test_showers_of_one_hard_event_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "make", refuse)
-    (tmp_path / "dijets.lhe").write_text("")
+    (tmp_path / "dijets.lhe").write_text(les_houches(ENERGIES))
     parameters = {"file": str(tmp_path / "dijets.lhe"), "showers": 3}
     background = {"process": "lhe", "events": 600, "parameters": parameters}
     with pytest.raises(
