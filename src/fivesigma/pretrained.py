@@ -70,8 +70,7 @@ def enough_to_meta_train(
     regions = study.sources.regions
     every = [("sources.events", name, sample) for name, sample in signals.items()]
     for key, name, sample in [*every, ("sources.background.events", "background", background)]:
-        counts = {row.cut: row.count for row in sample.cutflow}
-        if (got := sum(counts[region] for region in regions)) < needed:
+        if (got := sum(map(sample.passed, regions))) < needed:
             enough = 1000 * math.ceil(1.05e-3 * needed / max(got, 1) * sample.n_generated)
             raise ValueError(
                 f"{key}: expected {needed} events of {name} in {' and '.join(regions)} to pretrain "

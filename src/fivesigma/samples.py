@@ -260,16 +260,15 @@ def _enough(study: Study, samples: Samples) -> None:
     every = [("background", study.background, samples.background)]
     every += [("signal", study.signal, sample) for sample in samples.targets.values()]
     for role, request, sample in every:
-        counts = {row.cut: row.count for row in sample.cutflow}
         needed = train[role] + getattr(study.held_out, role)
-        if (got := counts[REGIONS[0]]) < needed:
+        if (got := sample.passed(REGIONS[0])) < needed:
             enough = 1000 * math.ceil(1.05e-3 * needed / max(got, 1) * sample.n_generated)
             raise ValueError(
                 f"{role}.events: expected {needed:.0f} events in the signal region (data and held "
                 f"out); got {got} from {sample.n_generated} generated; "
                 f"about --set {role}.events={enough} makes as many ({request.process})"
             )
-        if role == "background" and not counts[REGIONS[1]]:
+        if role == "background" and not sample.passed(REGIONS[1]):
             raise ValueError(
                 f"background.events: expected events in the sideband; got 0 from "
                 f"{sample.n_generated} generated"

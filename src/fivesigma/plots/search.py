@@ -100,8 +100,8 @@ def power(results: Results) -> Figure:
 def data_spectrum(results: Results) -> Figure:
     """Events of the data by mass [GeV], before and behind each cut, a panel a method.
 
-    The bands are the background that is expected behind a cut in the signal region, with its error,
-    spread evenly over the bins.
+    Dotted is the background that is expected behind a cut in the signal region, with a band of its
+    error, spread evenly over the bins.
     """
     found = {name: one["data"] for name, one in results["search"].items() if "data" in one}
     if not found:
@@ -119,6 +119,7 @@ def data_spectrum(results: Results) -> Figure:
             for low, high in windows:
                 band = np.array([max(B - sigma, 0), B + sigma]) * per_bin
                 axis.fill_between([low, high], *band, color=colour, alpha=0.35, lw=0)
+                axis.plot([low, high], [B * per_bin] * 2, color=colour, ls=":", lw=1.3)
         axis.set(yscale="log", ylim=(0.3, None), title=method, xlabel="$m_{jj}$ [GeV]")
     for axis in axes[:, 0]:
         axis.set_ylabel(f"events / {edges[1] - edges[0]:g} GeV")
