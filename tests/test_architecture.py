@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
     "digest", "kinematics", "vetoes", "les_houches", "events",
     "calorimeter", "tracker", "isolation", "detector", "jets", "objects",
-    "jet_shapes", "candidates", "quantities",
+    "jet_shapes", "tags", "candidates", "quantities",
     "selection", "sample", "store", "readers", "constituents", "augmentations", "representations",
     "rows", "datasets", "mixtures", "yields", "contrast", "networks", "losses", "lovasz",
     "argos", "schedule", "prediction",

@@ -24,7 +24,7 @@ from fivesigma.projection import Projection
 from fivesigma.projection_plan import prepare_projection
 from fivesigma.projections import ProjectionTask
 from fivesigma.report import write_report
-from fivesigma.selection import CutflowRow
+from fivesigma.selection import PROBABILITY, CutflowRow
 from fivesigma.series import varying
 from fivesigma.yields import Slice, weigh
 
@@ -121,6 +121,8 @@ def _check_numbers(results):
     assert rows["signal"]["expected"] == pytest.approx(3000 * 2 / 8 * 0.5)
     assert rows["many"]["expected"] == pytest.approx(3000 * 300 * 0.5)
     assert rows["many"]["n_generated"] == 18_000
+    assert rows["signal"]["n_effective"] == pytest.approx(rows["signal"]["n_selected"])
+    assert rows["many"]["n_effective"] == pytest.approx(8000)  # of 3000 and 6000, of equal sums
     assert list(results["samples"]) == [
         *(f"signal, m{mass}" for mass in (1, 2, 3)),
         *("many, slice 1", "many, slice 2", "few"),
@@ -293,9 +295,25 @@ def test_a_cutflow_adds_up_slices():
     assert second["cross_section_error_fb"] == pytest.approx(expected)
 
 
-def test_cross_sections_after_the_selection_may_be_given(toys):
+def test_a_cutflow_of_weighted_events():
+    """1 fb, of which 0.3 pass; the spread of the weights 1, 0.5 and 0 is that of a mean."""
+    w = np.repeat([1.0, 0.5, 0.0], [10, 40, 50])
+    row = CutflowRow("tag", float(w.sum()), 100, float((w**2).sum()))
+    (found,) = cutflow([Slice("few", Path("a"), 1.0, 0.0, 100, (row,))])
+    assert found["cross_section_fb"] == pytest.approx(0.3)
+    assert found["cross_section_error_fb"] == pytest.approx(w.std() / 10)
+
+
+def tagged(process, columns):
+    if process == "signal":
+        return columns
+    return columns | {PROBABILITY: np.tile(np.float32([0.1, 0.3]), 250)}
+
+
+@pytest.mark.parametrize("spoil", [None, tagged], ids=["drawn", "weights by tags"])
+def test_cross_sections_after_the_selection_may_be_given(spoil, toys):
     """All else of the process is scaled alike; other processes stay as they are."""
-    weighted.write(weighted.projection(), toys / "store")
+    weighted.write(weighted.projection(), toys / "store", spoil=spoil)
     given = {"signal": 0.1, "many": 60.0}
     by_default, scaled = (
         prepare_projection(
@@ -308,9 +326,10 @@ def test_cross_sections_after_the_selection_may_be_given(toys):
         weigh(made.slices(weighted.name_of(weighted.projection())), luminosity_fb=3000)
         for made in (by_default, scaled)
     )
-    assert before.cross_section_fb == pytest.approx([1.0, 150.0, 10.0])
-    assert after.cross_section_fb == pytest.approx([0.1, 60.0, 10.0])
-    assert after.expected()[0] == pytest.approx([300, 180_000, 30_000])
+    share = 0.2 if spoil else 1.0
+    assert before.cross_section_fb == pytest.approx([1.0, 150.0 * share, 10.0 * share])
+    assert after.cross_section_fb == pytest.approx([0.1, 60.0, 10.0 * share])
+    assert after.expected()[0] == pytest.approx([300, 180_000, 30_000 * share])
     relative = before.cross_section_error_fb / before.cross_section_fb
     assert after.cross_section_error_fb / after.cross_section_fb == pytest.approx(relative)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fivesigma.events import Process
 from fivesigma.samples import recipe
+from fivesigma.selection import PROBABILITY
 from fivesigma.store import open_sample
 from fivesigma.yields import (
     Slice,
@@ -191,6 +192,63 @@ def test_the_error_is_the_spread_of_what_is_expected():
     # The number of hard events is fixed here, that of the sum of squares is not taken off.
     spread = np.hypot(np.std(sums), np.mean(sums) / 200**0.5)
     assert np.mean(errors) == pytest.approx(spread, rel=0.05)
+
+
+# Weights by tags
+
+
+def likely(process, columns):
+    """Tags weigh the events of one process, and of the left slice of another."""
+    if process == "few" or (process == "many" and (columns["pt(l)"] < 0).all()):
+        p = np.random.default_rng(len(process)).uniform(0.01, 0.7, len(columns["h_t"]))
+        return columns | {PROBABILITY: p.astype(np.float32)}
+    return columns
+
+
+def test_probabilities_of_tags_are_weights(tmp_path):
+    """Beside those of slices, in yields, their errors, and cross sections."""
+    weighted.write(WANTED, tmp_path, spoil=likely)
+    made = slices(tmp_path)
+    p = [one.folder / "probability.npy" for one in made]
+    assert [path.exists() for path in p] == [False, True, False, True]
+    left, few = (np.load(path).astype(float) for path in (p[1], p[3]))
+    assert np.load(p[1]).dtype == np.float32
+    assert len(left) == len(np.load(made[1].folder / "x.npy"))
+    events = weigh(made, luminosity_fb=3000.0)
+    of_left, of_right, of_few = 3000 * 150 / 6000, 3000 * 150 / 12_000, 3000 * 20 / 6000
+    value, error = events.expected()
+    many = of_left * left.sum() + of_right * 6000
+    assert value == pytest.approx([3000, many, of_few * few.sum()])
+    squares = of_left**2 * (left**2).sum() + of_right**2 * 6000
+    assert error[1:] == pytest.approx([squares**0.5, of_few * (few**2).sum() ** 0.5])
+    assert events.cross_section_fb == pytest.approx(value / 3000)
+    sliced = of_left * left.sum() / 6**0.5, of_right * 6000 / 12**0.5
+    measured = 0.01 * np.array([np.hypot(*sliced), of_few * few.sum() / 6**0.5])
+    both = np.hypot(error[1:], measured) / 3000
+    assert events.cross_section_error_fb[1:] == pytest.approx(both)
+
+
+def test_showers_of_one_hard_event_with_weights_by_tags(tmp_path):
+    weighted.write(WANTED, tmp_path, showers=2, spoil=likely)
+    one = slices(tmp_path)[3]
+    p = np.load(one.folder / "probability.npy").astype(float)
+    error = weigh([one], luminosity_fb=1.0).expected()[1]
+    assert error == pytest.approx(20 / 6000 * ((p[::2] + p[1::2]) ** 2).sum() ** 0.5)
+
+
+def test_splits_and_shares_of_events_with_weights_by_tags(tmp_path):
+    """Each event keeps its weight relative to others of its process."""
+    weighted.write(WANTED, tmp_path, spoil=likely)
+    events = weigh(slices(tmp_path), luminosity_fb=3000.0)
+    weight = dict(zip(events.origin.tolist(), events.weight.tolist(), strict=True))
+    rng = np.random.default_rng(1)
+    train, test = events.split((2, 1), rng=rng)
+    thinned = train.thinned(signal=1.0, background=0.25, rng=rng)
+    for part, scale in ((train, [1.5] * 3), (test, [3] * 3), (thinned, [1.5, 6, 6])):
+        before = np.array([weight[i] for i in part.origin.tolist()])
+        assert part.weight == pytest.approx(before * np.array(scale)[part.process])
+        value, error = part.expected()
+        assert (np.abs(value - events.expected()[0]) < 4 * error).all()
 
 
 # Splits

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from .jet_shapes import moments, ratio, subjettiness
 from .kinematics import delta_phi, delta_r
+from .tags import given_one, probability
 
 __all__ = ["JETS", "VISIBLE", "Candidates", "Choice"]
 
@@ -66,9 +67,10 @@ class Candidates:
     """
 
     objects: ak.Array
-    """N * {leptons: var * {pt, eta, phi}, jets: var * {pt, eta, phi, mass, b, constituents},
-    fat_jets: var * {pt, eta, phi, mass, constituents}, missing: {pt, phi}, h_t}, sorted in falling
-    pt; constituents: var * {pt, eta, phi}; GeV and rad."""
+    """N * {leptons: var * {pt, eta, phi}, jets: var * {pt, eta, phi, mass, b, efficiency, draw,
+    constituents}, fat_jets: var * {pt, eta, phi, mass, constituents}, missing: {pt, phi}, h_t},
+    sorted in falling pt; constituents: var * {pt, eta, phi}; GeV and rad. Of efficiency and draw
+    only probabilities of tags and new tags are made."""
     choice: Choice = Choice()
     """Thresholds."""
 
@@ -95,11 +97,16 @@ class Candidates:
         return (fat.pt > choice.fat_jet_pt) & (fat.mass > choice.fat_jet_mass)
 
     @cached_property
-    def outside(self) -> ak.Array:
-        """N * var * bool: b jets away from J; none without J."""
+    def free(self) -> ak.Array:
+        """N * var * bool: hard jets away from J; none without J."""
         jets, J = self.objects.jets, _first(self.fat_jets)
         eta, phi = (_take(self.objects.fat_jets[field], J) for field in ("eta", "phi"))
-        return self.b_jets & (delta_r(jets.eta, jets.phi, eta, phi) > self.choice.distance)
+        return self.hard & (delta_r(jets.eta, jets.phi, eta, phi) > self.choice.distance)
+
+    @cached_property
+    def outside(self) -> ak.Array:
+        """N * var * bool: those of the free jets with a b tag."""
+        return self.free & self.b_jets
 
     @cached_property
     def place(self) -> dict[str, Places]:
@@ -176,6 +183,16 @@ class Candidates:
     def number(self, name: str) -> Doubles:
         """How many (N,) leptons, hard jets, b_jets, fat_jets or b jets outside of J there are."""
         return _doubles(ak.sum(getattr(self, name), axis=1))
+
+    def tagged(self, name: str) -> Doubles:
+        """Probability (N,) that at least one of the `hard` or of the `free` jets has a b tag."""
+        return probability(self.objects.jets.efficiency, getattr(self, name))
+
+    def given_one(self, name: str) -> ak.Array:
+        """The objects with b tags drawn given that at least one of these jets has one."""
+        jets = self.objects.jets
+        b = given_one(jets.efficiency, jets.draw, getattr(self, name))
+        return ak.with_field(self.objects, b, ("jets", "b"))
 
     def pt(self, name: str) -> Doubles:
         """Transverse momentum (N,) of a candidate [GeV]."""

@@ -4,10 +4,12 @@ The flavour of jet $j$ is that of the heaviest quark $q$ around its axis, 0 if t
 
 $$
 f_j = \max \{f_q \le 5 : \Delta R_{jq} \le R,\ p_{T,q} > p_\text{min},\ |\eta_q| \le 2.5\}, \qquad
-P(b_j = 1) = \varepsilon(f_j)\,[|\eta_j| < \eta_\text{max}],
+\varepsilon_j = \varepsilon(f_j)\,[|\eta_j| < \eta_\text{max}], \qquad
+b_j = [u_j < \varepsilon_j],
 $$
 
-and the sums of an event run over its jets and over all energy-flow objects,
+with uniform random numbers $u_j$, and the sums of an event run over its jets and over all
+energy-flow objects,
 
 $$
 H_T = \sum_\text{jets} p_T, \qquad \vec p_T^\text{ miss} = -\sum_\text{objects} \vec p_T .
@@ -110,11 +112,12 @@ def reconstruct(
 
     Returns:
         N * {leptons: var * {pt, eta, phi, species}, jets: var * {pt, eta, phi, mass, b, flavour,
-        constituents: var * {pt, eta, phi, species}}, fat_jets: var * {pt, eta, phi, mass,
-        constituents}, missing: {pt, phi}, h_t}, momenta and masses in GeV, phi in rad. Leptons,
-        jets, fat jets and constituents fall in transverse momentum. `leptons` are isolated
-        electrons and muons; `b` says whether a jet is tagged, `flavour` (5, 4, or 0 without a b or
-        c quark around) what decided its probability; `h_t` sums all `jets`.
+        efficiency, draw, constituents: var * {pt, eta, phi, species}}, fat_jets: var * {pt, eta,
+        phi, mass, constituents}, missing: {pt, phi}, h_t}, momenta and masses in GeV, phi in rad.
+        Leptons, jets, fat jets and constituents fall in transverse momentum. `leptons` are isolated
+        electrons and muons; `b` says whether a jet is tagged, `efficiency` how probable that was,
+        `flavour` (5, 4, or 0 without a b or c quark around) what decided it, and `draw` is the
+        random number, below the efficiency where the jet is tagged; `h_t` sums all `jets`.
 
     Raises:
         ValueError: Tags without partons, partons of another number of events, an unknown algorithm
@@ -122,9 +125,9 @@ def reconstruct(
     """
     _check(seen, partons, definition)
     jets = _jets(seen, definition.jets)
-    flavour, b = _tags(jets, partons, definition.b_tag, np.random.default_rng([seed, 1]))
     columns = {name: jets[name] for name in ("pt", "eta", "phi", "mass")}
-    columns |= {"b": b, "flavour": flavour, "constituents": jets.constituents}
+    columns |= _tags(jets, partons, definition.b_tag, np.random.default_rng([seed, 1]))
+    columns |= {"constituents": jets.constituents}
     objects = {
         "leptons": _leptons(seen, definition),
         "jets": ak.zip(columns, depth_limit=2),
@@ -172,15 +175,16 @@ def _jets(seen: ak.Array, definition: JetDefinition) -> ak.Array:
 
 def _tags(
     jets: ak.Array, partons: ak.Array | None, tag: BTag | None, rng: np.random.Generator
-) -> tuple[ak.Array, ak.Array]:
-    """Flavours and drawn tags, N * var each."""
-    number = ak.num(jets.pt)
+) -> dict[str, ak.Array]:
+    """Drawn tags, flavours, efficiencies and what decided, N * var each."""
     eta = ak.to_numpy(ak.flatten(jets.eta))
-    flavour, b = np.zeros(len(eta), np.int8), np.zeros(len(eta), np.bool_)
+    u, eps = rng.random(len(eta)), np.zeros(len(eta))
+    flavour = np.zeros(len(eta), np.int8)
     if tag is not None and partons is not None:
         flavour = _flavours(jets, partons, tag)
-        b = rng.random(len(eta)) < tag.efficiency(flavour, eta)
-    return ak.unflatten(flavour, number), ak.unflatten(b, number)
+        eps = tag.efficiency(flavour, eta)
+    columns = {"b": u < eps, "flavour": flavour, "efficiency": eps, "draw": u}
+    return {name: ak.unflatten(x, ak.num(jets.pt)) for name, x in columns.items()}
 
 
 def _flavours(jets: ak.Array, partons: ak.Array, tag: BTag) -> NDArray[np.int8]:

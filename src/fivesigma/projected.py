@@ -120,7 +120,7 @@ def _curve(records: Records, name: str) -> dict[str, list[float]]:
 
 
 def _processes(made: Projected) -> dict[str, dict[str, dict[str, float]]]:
-    """By point and process: simulated events, cross sections, yield.
+    """By point and process: simulated events, their effective number, cross sections, yield.
 
     What is generated has the cross section behind limits on the phase space and vetoes.
     """
@@ -133,6 +133,7 @@ def _processes(made: Projected) -> dict[str, dict[str, dict[str, float]]]:
         found[point] = {
             name: {
                 "n_selected": int(n[k]),
+                "n_effective": float((value[k] / error[k]) ** 2),
                 "n_generated": sum(one.n_generated for one in slices if one.name == name),
                 "generated_fb": sum(one.cross_section_fb for one in slices if one.name == name),
                 "selected_fb": float(events.cross_section_fb[k]),

@@ -50,12 +50,15 @@ class Sample:
         """Cutflow of all shards together."""
         return combine(
             [
-                [CutflowRow(cut, count, r["n_generated"]) for cut, count in r["cutflow"]]
+                [
+                    CutflowRow(cut, n, r["n_generated"], *squares)
+                    for cut, n, *squares in r["cutflow"]
+                ]
                 for r in self.records
             ]
         )
 
-    def passed(self, cut: str) -> int:
+    def passed(self, cut: str) -> float:
         """Events that pass a cut, or are in a region, by its name in the cutflow."""
         return next(row.count for row in self.cutflow if row.cut == cut)
 

@@ -51,7 +51,7 @@ class Samples:
         """Background events in the signal region: of the luminosity, or of what is observed."""
         if self.observed is None or study.luminosity_fb is not None:
             return n_background(study, self.benchmark, arm)
-        return self.observed.passed(REGIONS[0])
+        return int(self.observed.passed(REGIONS[0]))
 
     def luminosity_fb(self, study: Study) -> float:
         """Integrated luminosity to which these belong [1/fb]."""

@@ -1,27 +1,47 @@
 r"""Named cuts, the cutflow they leave, and regions.
 
-After cuts $1 \dots k$ on $N$ events the efficiency and its binomial error are
+After cuts $1 \dots k$ on $N$ events, of which $n_k$ are left, the efficiency and its error are
 
 $$
-\varepsilon_k = \frac{n_k}{N}, \qquad \sigma(\varepsilon_k) = \sqrt{\frac{\varepsilon_k (1 -
-\varepsilon_k)}{N}} .
+\varepsilon_k = \frac{1}{N} \sum_{i=1}^{n_k} w_{ik} , \qquad \sigma(\varepsilon_k) =
+\sqrt{\frac{1}{N} \Big( \frac{1}{N} \sum_{i=1}^{n_k} w_{ik}^2 - \varepsilon_k^2 \Big)} ,
 $$
 
-Cuts are cumulative; regions are cuts as well, each applied on top of all cuts but not on top of
-each other.
+binomial where all weights are 1. Cuts are cumulative; regions are cuts as well, each applied on top
+of all cuts but not on top of each other.
+
+Where tags of jets weigh events, a cut that asks for a tag among some jets leaves all events that
+can have one, and $w_{ik}$ is the probability that event $i$ has one among the jets of the last of
+these cuts (see `tags`). It implies the earlier ones, whose jets include these.
 """
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from .candidates import Candidates
 from .kinematics import dijet_mass
 from .quantities import QUANTITIES, measure
 
-__all__ = ["VARIABLES", "Cut", "CutflowRow", "Selected", "Selection", "combine", "table"]
+__all__ = [
+    *("PROBABILITY", "VARIABLES", "Cut", "CutflowRow", "Selected", "Selection"),
+    *("combine", "table"),
+]
+
+Doubles = NDArray[np.float64]
+AT_LEAST_ONE = ((1.0, float("inf")),)
+TAGGED = {"n_b_jets_60": "hard", "n_b_outside": "free"}
+"""Numbers of tagged jets, and which jets of `Candidates` these are of; each include the next."""
+OF_B = re.compile(r"[(,]b[,)]")
+"""What the names of quantities of the tagged jet have in them."""
+PROBABILITY = "tag_probability"
+"""Column of selected events with the weights of their tags, where these weigh them."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +55,7 @@ class Cut:
     windows: tuple[tuple[float, float], ...]
     """Allowed values [GeV where it is a momentum or mass]."""
 
-    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def __call__(self, x: Doubles) -> NDArray[np.bool_]:
         """Which values pass, shape of x."""
         return np.asarray(np.any([(low <= x) & (x < high) for low, high in self.windows], axis=0))
 
@@ -46,10 +66,12 @@ class CutflowRow:
 
     cut: str
     """Name of the cut."""
-    count: int
-    """Events left."""
+    count: float
+    """Events left; where tags weigh them, the sum of their weights."""
     total: int
     """Events before the first cut."""
+    squares: float | None = None
+    """Sum of the squares of these weights; None where all are 1."""
 
     @property
     def efficiency(self) -> float:
@@ -58,9 +80,12 @@ class CutflowRow:
 
     @property
     def error(self) -> float:
-        """Binomial error of the efficiency."""
-        e = self.efficiency
-        return (e * (1 - e) / self.total) ** 0.5 if self.total else 0.0
+        """Error of the efficiency."""
+        if not self.total:
+            return 0.0
+        squares = self.count if self.squares is None else self.squares
+        variance = max(squares / self.total - self.efficiency**2, 0.0)
+        return math.sqrt(variance / self.total)
 
 
 @dataclass(frozen=True)
@@ -73,26 +98,24 @@ class Selected:
     """All events, each cut, each region."""
     events: ak.Array
     """The events that pass: {m_jj, jets: 2 * {pt, eta, phi, mass, constituents}}, or a number for
-    each quantity that is kept, float32."""
+    each quantity that is kept, and `PROBABILITY` where tags weigh events, float32."""
 
 
-def _leading(
-    name: str, reduce: Callable[..., ak.Array]
-) -> Callable[[ak.Array], NDArray[np.float64]]:
-    def variable(clustered: ak.Array) -> NDArray[np.float64]:
+def _leading(name: str, reduce: Callable[..., ak.Array]) -> Callable[[ak.Array], Doubles]:
+    def variable(clustered: ak.Array) -> Doubles:
         two = clustered.jets[name][:, :2]
         return _filled(reduce(np.abs(two), axis=1), clustered)
 
     return variable
 
 
-def _filled(values: ak.Array, clustered: ak.Array) -> NDArray[np.float64]:
-    x: NDArray[np.float64] = ak.to_numpy(ak.fill_none(values, np.nan)).astype(np.float64)
+def _filled(values: ak.Array, clustered: ak.Array) -> Doubles:
+    x: Doubles = ak.to_numpy(ak.fill_none(values, np.nan)).astype(np.float64)
     x[ak.to_numpy(ak.num(clustered.jets)) < 2] = np.nan
     return x
 
 
-def m_jj(clustered: ak.Array) -> NDArray[np.float64]:
+def m_jj(clustered: ak.Array) -> Doubles:
     """Invariant mass of the two leading jets [GeV], shape (N,); NaN with fewer than two."""
     x = np.full(len(clustered), np.nan)
     two = ak.to_numpy(ak.num(clustered.jets)) >= 2
@@ -101,7 +124,7 @@ def m_jj(clustered: ak.Array) -> NDArray[np.float64]:
     return x
 
 
-VARIABLES: dict[str, Callable[[ak.Array], NDArray[np.float64]]] = {
+VARIABLES: dict[str, Callable[[ak.Array], Doubles]] = {
     "n_jets": lambda clustered: ak.to_numpy(clustered.n_jets).astype(np.float64),
     "lowest pt": _leading("pt", ak.min),
     "largest abs eta": _leading("eta", ak.max),
@@ -120,6 +143,14 @@ class Selection:
     quantities: tuple[str, ...] | None = None
     """Keys of `QUANTITIES` that are kept of an event; by default its two leading jets are."""
 
+    tags: Literal["weighted"] | None = None
+    """Whether tags weigh events that can have those that cuts ask for; None to look at tags as they
+    were drawn."""
+
+    def __post_init__(self) -> None:
+        if self.tags:
+            _weighable(self.cuts, self.regions)
+
     def __call__(self, reconstructed: ak.Array) -> Selected:
         """Apply the cuts.
 
@@ -130,22 +161,26 @@ class Selection:
         Raises:
             ValueError: A cut on a variable that does not exist.
         """
-        n = len(reconstructed)
         values = self._values(reconstructed)
-        mask = np.ones(n, bool)
-        rows = [CutflowRow("all", n, n)]
+        mask, w = np.ones(len(reconstructed), bool), None
+        rows = [_row("all", mask, w)]
         for cut in self.cuts:
-            mask = mask & cut(values[cut.variable])
-            rows.append(CutflowRow(cut.name, int(mask.sum()), n))
+            x = values[cut.variable]
+            if self._weighs(cut):
+                mask, w = mask & (x > 0), x
+            else:
+                mask = mask & cut(x)
+            rows.append(_row(cut.name, mask, w))
         for region in self.regions:
-            inside = mask & region(values[region.variable])
-            rows.append(CutflowRow(region.name, int(inside.sum()), n))
-        passed = reconstructed[mask]
-        kept = measure(self.quantities, passed) if self.quantities else None
-        return Selected(mask, tuple(rows), _compact(passed) if kept is None else ak.zip(kept))
+            rows.append(_row(region.name, mask & region(values[region.variable]), w))
+        kept = self._kept(reconstructed[mask], None if w is None else w[mask])
+        return Selected(mask, tuple(rows), kept)
 
-    def _values(self, reconstructed: ak.Array) -> dict[str, NDArray[np.float64]]:
-        """The variable of each cut, shape (N,)."""
+    def _weighs(self, cut: Cut) -> bool:
+        return self.tags is not None and cut.variable in TAGGED
+
+    def _values(self, reconstructed: ak.Array) -> dict[str, Doubles]:
+        """The variable of each cut, shape (N,), or the probability of the tag that it asks for."""
         known = VARIABLES if self.quantities is None else QUANTITIES
         names = {cut.variable for cut in (*self.cuts, *self.regions)}
         if unknown := sorted(names - set(known)):
@@ -153,7 +188,21 @@ class Selection:
         if self.quantities is None:
             return {name: VARIABLES[name](reconstructed) for name in names}
         measured = measure(sorted(names), reconstructed)
+        if self.tags:
+            candidates = Candidates(reconstructed)
+            for name in names & set(TAGGED):
+                measured[name] = candidates.tagged(TAGGED[name]).astype(np.float32)
         return {name: x.astype(np.float64) for name, x in measured.items()}
+
+    def _kept(self, passed: ak.Array, w: Doubles | None) -> ak.Array:
+        """What is kept of events that pass, their tags as they were drawn or given those asked."""
+        if self.quantities is None:
+            return _compact(passed)
+        if w is None:
+            return ak.zip(measure(self.quantities, passed))
+        last = [TAGGED[cut.variable] for cut in self.cuts if self._weighs(cut)][-1]
+        kept = measure(self.quantities, Candidates(passed).given_one(last))
+        return ak.zip(kept | {PROBABILITY: w.astype(np.float32)})
 
     def region(self, name: str) -> Cut:
         """The region of that name.
@@ -165,6 +214,25 @@ class Selection:
             if region.name == name:
                 return region
         raise ValueError(f"expected a region of {[r.name for r in self.regions]}; got {name!r}")
+
+
+def _weighable(cuts: Sequence[Cut], regions: Sequence[Cut]) -> None:
+    """See that tags can be drawn given those that the cuts ask for."""
+    asked = [cut for cut in cuts if cut.variable in TAGGED]
+    names = [cut.variable for cut in asked]
+    if not asked or names != [name for name in TAGGED if name in names]:
+        raise ValueError(f"expected cuts on some of {list(TAGGED)}, in this order; got {names}")
+    if wrong := [cut.name for cut in asked if cut.windows != AT_LEAST_ONE]:
+        raise ValueError(f"expected cuts that ask for at least one tag; got {wrong}")
+    others = [cut for cut in cuts if cut not in asked] + list(regions)
+    if wrong := [c.name for c in others if c.variable in TAGGED or OF_B.search(c.variable)]:
+        raise ValueError(f"expected no other cuts on what depends on tags; got {wrong}")
+
+
+def _row(name: str, mask: NDArray[np.bool_], w: Doubles | None) -> CutflowRow:
+    if w is None:
+        return CutflowRow(name, int(mask.sum()), len(mask))
+    return CutflowRow(name, float(w[mask].sum()), len(mask), float((w[mask] ** 2).sum()))
 
 
 def _compact(selected: ak.Array) -> ak.Array:
@@ -181,9 +249,16 @@ def _compact(selected: ak.Array) -> ak.Array:
 
 def combine(cutflows: Sequence[Sequence[CutflowRow]]) -> tuple[CutflowRow, ...]:
     """Cutflow of several samples of the same selection together."""
-    return tuple(
-        CutflowRow(rows[0].cut, sum(r.count for r in rows), sum(r.total for r in rows))
-        for rows in zip(*cutflows, strict=True)
+    return tuple(_together(rows) for rows in zip(*cutflows, strict=True))
+
+
+def _together(rows: Sequence[CutflowRow]) -> CutflowRow:
+    squares = [row.squares for row in rows if row.squares is not None]
+    return CutflowRow(
+        rows[0].cut,
+        sum(row.count for row in rows),
+        sum(row.total for row in rows),
+        sum(squares) if squares else None,
     )
 
 
@@ -192,6 +267,7 @@ def table(cutflow: Sequence[CutflowRow]) -> str:
     width = max(len(row.cut) for row in cutflow)
     head = f"{'cut':<{width}}  {'events':>10}  efficiency"
     lines = [
-        f"{r.cut:<{width}}  {r.count:>10d}  {r.efficiency:.5f} +- {r.error:.5f}" for r in cutflow
+        f"{r.cut:<{width}}  {round(r.count, 1):>10}  {r.efficiency:.5f} +- {r.error:.5f}"
+        for r in cutflow
     ]
     return "\n".join([head, *lines])

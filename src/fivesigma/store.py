@@ -242,7 +242,10 @@ def _make_shard(recipe: Recipe, index: int, path: Path) -> None:
         "n_generated": len(events),
         "n_failed": events.n_failed,
         "n_selected": len(kept),
-        "cutflow": [[row.cut, row.count] for row in selected.cutflow],
+        "cutflow": [
+            [row.cut, row.count, *([] if row.squares is None else [row.squares])]
+            for row in selected.cutflow
+        ],
         "seconds": {"generation": generated - start, "response": time.perf_counter() - generated},
     }
     write_shard(kept, record, path)

@@ -3,9 +3,10 @@ r"""Weighted events: how many of each process are expected at a luminosity, with
 A process is simulated in slices of its phase space that do not overlap. An event of a slice $s$ of
 cross section $\sigma_s$, of which $N_s$ events were generated, stands for
 
-$$ w = \frac{\sigma_s L}{N_s} $$
+$$ w_i = p_i \, \frac{\sigma_s L}{N_s} $$
 
-events at the luminosity $L$, whether or not others pass the selection. Events that share a hard
+events at the luminosity $L$, whether or not others pass the selection, with the probability $p_i$
+of the tags that it was selected by, or 1 if these were drawn (see `tags`). Events that share a hard
 event $h$, because it was showered more than once, are not independent: a sum of weights has the
 statistical error
 
@@ -31,7 +32,7 @@ from .digest import digest
 from .events import Process
 from .rows import Blocks, Rows
 from .sample import Sample
-from .selection import CutflowRow
+from .selection import PROBABILITY, CutflowRow
 
 __all__ = ["Slice", "Yields", "correlation", "cross_section", "expected", "numbers", "weigh"]
 
@@ -40,6 +41,7 @@ Integers: TypeAlias = NDArray[np.int64]
 CHUNK = 20_000
 ORIGIN = "hard_event"
 """Column of a sample with the number of the hard event, where events may share one."""
+PROBABILITIES = "probability.npy"
 
 
 def cross_section(sample: Sample, process: Process) -> tuple[float, float]:
@@ -81,7 +83,8 @@ def numbers(sample: Sample, names: Sequence[str]) -> Path:
     """Named numbers of the events of a sample, as arrays on disk beside it.
 
     Returns:
-        Folder with x.npy, float32 (N, F), and origin.npy, int64 (N,): hard events, from 0.
+        Folder with x.npy, float32 (N, F), and origin.npy, int64 (N,): hard events, from 0; where
+        tags weigh events with probability.npy, float32 (N,).
 
     Raises:
         ValueError: if a number is not finite.
@@ -90,16 +93,19 @@ def numbers(sample: Sample, names: Sequence[str]) -> Path:
     folder = sample.folder / f"numbers-{digest(made_of)}"
     if (folder / "x.npy").exists():
         return folder
-    repeated = ORIGIN in sample.columns
-    parts, origins = [], []
-    for events in sample.batches(columns=[*names, *([ORIGIN] if repeated else [])]):
+    more = [name for name in (ORIGIN, PROBABILITY) if name in sample.columns]
+    parts, others = [], []
+    for events in sample.batches(columns=[*names, *more]):
         parts.append(np.stack([np.asarray(events[name], np.float32) for name in names], axis=1))
-        origins.append(np.asarray(events[ORIGIN], np.int64) if repeated else np.zeros(0, np.int64))
+        others.append({name: np.asarray(events[name]) for name in more})
     x = np.concatenate(parts)
     _usable(x, names)
+    known = {name: np.concatenate([one[name] for one in others]) for name in more}
     folder.mkdir(exist_ok=True)
-    hard = np.unique(np.concatenate(origins), return_inverse=True)[1]
-    _write(folder / "origin.npy", hard if repeated else np.arange(len(x)))
+    hard = np.unique(known.get(ORIGIN, np.arange(len(x))), return_inverse=True)[1]
+    _write(folder / "origin.npy", hard)
+    if PROBABILITY in known:
+        _write(folder / PROBABILITIES, known[PROBABILITY])
     _write(folder / "x.npy", x)
     return folder
 
@@ -224,15 +230,17 @@ def weigh(slices: Sequence[Slice], *, luminosity_fb: float) -> Yields:
     origins = [np.load(one.folder / "origin.npy") for one in slices]
     sizes = [len(part) for part in x]
     starts = np.cumsum([0, *(int(origin.max(initial=0)) + 1 for origin in origins)])[:-1]
+    p = [_probabilities(one.folder, n) for one, n in zip(slices, sizes, strict=True)]
     w = np.array([one.cross_section_fb / one.n_generated for one in slices])
     relative = np.array([one.cross_section_error_fb / one.cross_section_fb for one in slices])
     number = np.repeat([names.index(one.name) for one in slices], sizes)
     origin = np.concatenate([o + start for o, start in zip(origins, starts, strict=True)])
     if empty := set(range(len(names))) - set(number.tolist()):
         raise ValueError(f"{names[min(empty)]}: expected events that pass the selection; got none")
-    per_event = np.repeat(w, sizes)
+    per_event = np.repeat(w, sizes) * np.concatenate(p)
     sigma, error = expected(number, per_event, origin, n_processes=len(names))
-    scale = relative * w * sizes  # error of a slice, since its cross section is measured, too
+    # the error of a slice, since its cross section is measured, too
+    scale = relative * w * [part.sum() for part in p]
     measured = np.bincount([names.index(one.name) for one in slices], scale**2, len(names))
     return Yields(
         x=Rows(Blocks(tuple(x)), np.arange(len(number))),
@@ -243,6 +251,12 @@ def weigh(slices: Sequence[Slice], *, luminosity_fb: float) -> Yields:
         cross_section_fb=sigma,
         cross_section_error_fb=np.sqrt(error**2 + measured),
     )
+
+
+def _probabilities(folder: Path, n: int) -> Floats:
+    """Those of the tags of n events."""
+    path = folder / PROBABILITIES
+    return np.load(path).astype(np.float64) if path.exists() else np.ones(n)
 
 
 def correlation(x: NDArray[np.float32] | Rows, weight: Floats) -> Floats:
