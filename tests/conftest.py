@@ -1,4 +1,8 @@
-"""The fabricated study, for the tests of what is done with it."""
+"""The fabricated study, for the tests of what is done with it; on one thread, as in a worker."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fabricated
 import pytest

@@ -1,14 +1,10 @@
 """Running a study: what fails stops no other, what is done is kept; a tiny one through Pythia."""
 
 import json
-import logging
 import math
-import os
-import signal
 from dataclasses import replace
 from functools import partial
 
-import dask
 import pytest
 import torch
 from distributed import LocalCluster
@@ -185,68 +181,6 @@ def test_a_pretraining_that_fails(go, tmp_path, monkeypatch):
     again = go(**learning)
     assert names(again) == ["transfer", "zero shot", "CWoLa", "CWoLa"]
     assert (again.failures, len(again.pretraining)) == ((), 1)
-
-
-# On worker processes
-
-
-@pytest.fixture
-def cluster():
-    """Two processes, and their scheduler as a site would provide one."""
-    with (
-        dask.config.set(studies.WORKERS),
-        LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            dashboard_address=":0",
-            silence_logs=logging.CRITICAL,
-        ) as made,
-    ):
-        yield made
-
-
-def kill_a_busy_worker(cluster):
-    """Kill a process that has a task, as a batch system or the kernel would."""
-    busy = {address for address, w in cluster.scheduler.workers.items() if w.processing}
-    workers = [w for w in cluster.workers.values() if w.worker_address in busy]
-    os.kill(workers[0].pid, signal.SIGKILL)
-    return workers[0].pid
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_killed(samples, tmp_path, monkeypatch, cluster):
-    """All tasks are done in the end, those that were done once only, and nothing is different."""
-    monkeypatch.setattr(studies, "prepare", lambda *_, **__: samples)
-    training = CWOLA.training | {"max_epochs": 5}
-    wanted = study(
-        arms=[arm(training=training)],
-        grid={"s_over_sqrt_b": [0, 5], "repeats": 3, "eps_b": [0.1]},
-    )
-    killed, done, begun = [], set(), []
-
-    def report(stage, n_done, _total, note):
-        if killed and ": epoch 1," in note:
-            begun.append(note.split(": epoch")[0])
-        if stage == "train" and n_done == 2 and not killed:
-            done.update(path.stem for path in (tmp_path / "killed" / "records").glob("*.json"))
-            killed.append(kill_a_busy_worker(cluster))
-
-    def go(name, report=silent):
-        out, address = tmp_path / name, cluster.scheduler_address
-        return run(wanted, out=out, store=tmp_path / "store", scheduler=address, report=report)
-
-    made, expected = go("killed", report), go("undisturbed")
-    assert len(killed) == 1
-    assert not any(worker.pid == killed[0] for worker in cluster.workers.values())
-    assert (len(made.records), made.failures) == (6, ())
-    assert numbers(made) == numbers(expected)
-    records = {p.stem: json.loads(p.read_text()) for p in (tmp_path / "killed/records").iterdir()}
-    assert {name: one["hash"] for name, one in records.items()} == {
-        r["hash"]: r["hash"] for r in expected.records
-    }
-    again = {record["task"].title for record in made.records if record["hash"] in done}
-    assert len(again) == 2
-    assert again.isdisjoint(begun)
 
 
 # Through Pythia

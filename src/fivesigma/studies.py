@@ -33,10 +33,17 @@ __all__ = ["Projected", "Run", "project", "run", "write_json"]
 
 Job: TypeAlias = Task | SearchTask | Pretraining | ProjectionTask
 
+# A terminal interrupts all processes; the first alone is to know, which ends the others.
+DEAF = """
+import multiprocessing, signal
+if multiprocessing.parent_process():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+"""
 # Dask has workers give memory back to the system at once; a training asks for the same memory in
 # every step, and would spend half of its time on page faults.
 WORKERS = {
     "logging.distributed": "critical",
+    "distributed.worker.preload": [DEAF],
     "distributed.nanny.pre-spawn-environ": {
         "OMP_NUM_THREADS": 1,
         "MALLOC_TRIM_THRESHOLD_": 2**30,
