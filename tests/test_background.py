@@ -123,17 +123,26 @@ def test_few_events_make_a_wide_spectrum(low, up, rng):
     assert 0 < found.value < 3 * found.error
 
 
-def test_template_by_hand(rng):
-    found = from_template(40, (300, 200))
-    assert found.value == 60
-    assert found.error == pytest.approx(60 * math.sqrt(1 / 40 + 1 / 300 + 1 / 200))
-    t_in, t_out, n = rng.poisson(300, 4000), rng.poisson(200, 4000), rng.poisson(40, 4000)
-    pulls = [
-        (e.value - 60) / e.error
-        for e in (from_template(*a) for a in zip(n, zip(t_in, t_out, strict=True), strict=True))
-    ]
-    assert np.std(pulls) == pytest.approx(1, abs=0.15)
-    assert from_template(0, (300, 200)).error > 0
+def test_template_by_hand():
+    """Folds of 400 and 600 events, of which 20 and 15 of 200 simulated ones pass."""
+    passed = np.arange(200) < np.array([[20], [15]])
+    found = from_template(np.array([400, 600]), passed)
+    assert found.value == pytest.approx(400 * 0.1 + 600 * 0.075)
+    assert found.error == pytest.approx(400 * 20**0.5 / 200 + 600 * 15**0.5 / 200)
+    none = from_template(np.array([1000]), np.zeros((1, 200), bool))
+    assert none.value == pytest.approx(1000 * 0.5 / 200)
+    assert none.error == pytest.approx(1000 * 0.5**0.5 / 200)
+
+
+def test_pulls_of_a_template(rng):
+    """One score in all folds: a cut of 5 % of 4000 simulated events."""
+    n, found = np.array([500, 500]), []
+    for _ in range(1000):
+        passed = rng.random(4000) < 0.05
+        one = from_template(n, np.stack([passed, passed]))
+        found.append((one.value - 50) / one.error)
+    assert abs(np.mean(found)) < 4 / 1000**0.5
+    assert np.std(found) == pytest.approx(0.95**0.5, abs=4 / 2000**0.5)
 
 
 def test_closure_is_what_statistics_leave(rng):
@@ -172,7 +181,6 @@ BAD = {
         lambda: from_spectrum(np.repeat([4410.0, 5790.0], 3), SPECTRUM),
         "expected ln B known to 2 or better; got",
     ),
-    "no template": (lambda: from_template(5, (3, 0)), "expected simulated events"),
     "no background": (lambda: closure(np.ones(1), [Estimate(0.0, 1.0)]), "background above 0"),
     "no data sets": (lambda: closure(np.ones(0), []), "background above 0"),
 }

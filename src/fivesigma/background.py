@@ -24,10 +24,13 @@ $$ B = \tilde B \, e^{r^2 / 2} , \qquad \sigma_B = B \sqrt{e^{r^2} - 1} . $$
 
 An error that is a fixed share of the estimate makes low ones seem too sure; the mean undoes that.
 
-**Template.** Simulated background gives the ratio of both regions behind the cut,
+**Template.** Of $T$ simulated background events of the signal region, $t_f$ pass the cut of fold
+$f$, in which the data have $n_f$ events there,
 
-$$ B = n_{SB} \, \frac{t_{SR}}{t_{SB}} , \qquad
-   \frac{\sigma_B^2}{B^2} = \frac{1}{n_{SB}} + \frac{1}{t_{SR}} + \frac{1}{t_{SB}} . $$
+$$ B = \sum_f n_f \epsilon_f , \qquad \sigma_B = \sum_f n_f \sqrt{\epsilon_f / T} , \qquad
+   \epsilon_f = \max(t_f, \tfrac{1}{2}) / T ; $$
+
+all folds share the simulated events, so that their errors add up.
 
 What these assumptions miss is measured on data without a signal: the closure.
 
@@ -152,23 +155,17 @@ def from_spectrum(mass: Floats, spectrum: Spectrum, *, width: float = 25.0) -> E
     return Estimate(value, value * math.sqrt(math.expm1(r2)))
 
 
-def from_template(n_sideband: int, template: tuple[float, float]) -> Estimate:
-    """Background from simulated events behind the same cut.
+def from_template(n: NDArray[np.int64], passed: NDArray[np.bool_]) -> Estimate:
+    """Background from simulated events behind the same cuts.
 
     Args:
-        n_sideband: events of the data that pass in the sidebands.
-        template: simulated events that pass in (signal region, sidebands).
-
-    Raises:
-        ValueError: if no simulated event passes in the sidebands.
+        n: events of the data in the signal region by fold, before the cut, shape (k,).
+        passed: whether simulated events of the signal region pass the cut of each fold, shape
+            (k, T).
     """
-    t_in, t_out = template
-    if not t_out > 0:
-        raise ValueError("expected simulated events behind the cut in the sidebands; got none")
-    r, n = t_in / t_out, max(n_sideband, 1)
-    value = n_sideband * r
-    relative = 1 / n + 1 / max(t_in, 1) + 1 / t_out
-    return Estimate(value, max(value, r) * math.sqrt(relative))
+    T = passed.shape[1]
+    eps = np.maximum(passed.mean(axis=1), 0.5 / T)
+    return Estimate(float(n @ eps), float(n @ np.sqrt(eps / T)))
 
 
 def closure(observed: Floats, estimates: list[Estimate]) -> float:

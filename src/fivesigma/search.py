@@ -32,7 +32,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .background import Estimate, Spectrum, from_spectrum, interpolated
+from .background import Estimate, Spectrum, from_spectrum, from_template, interpolated
 from .counting import bounded, observed_discovery, p_value, poisson_p
 from .folds import Scored, threshold
 from .likelihood import Model, fit
@@ -182,9 +182,6 @@ class Events:
     def background(self, loose: Floats, tight: Floats) -> Estimate:
         """Background in the signal region that passes the loose cuts and not the tight ones.
 
-        All folds share the simulated events, so that their errors add up. At least half a simulated
-        event is counted.
-
         Raises:
             ValueError: if a region has no events, or too few pass for a fit.
         """
@@ -195,9 +192,7 @@ class Events:
             return interpolated(self.mass, passed, self.inside, degree=self.degree)
         n = np.bincount(self.scored.fold[self.inside], minlength=len(loose))
         here = (self.template >= loose[:, None]) & (self.template < tight[:, None])
-        T = self.template.shape[1]
-        eps = np.maximum(here.mean(axis=1), 0.5 / T)
-        return Estimate(float(n @ eps), float(n @ np.sqrt(eps / T)))
+        return from_template(n, here)
 
 
 def search(events: Events, *, eps_b: Sequence[float]) -> Outcome:
