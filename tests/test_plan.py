@@ -124,12 +124,6 @@ def test_a_network_of_ones_own(plan, tmp_path):
     assert learning.pretraining() == []
     (task,) = learning.tasks()
     assert task.source == own
-    coarse = arm(TRANSFER, pretrained=own, representation={"kind": "clouds", "particles": 5})
-    with pytest.raises(ValueError, match=r"arms: transfer: pretrained: .* shape .* in .*mine"):
-        plan(study(arms=[coarse])).tasks()
-    own.write_bytes(own.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="arms: transfer: pretrained: expected a whole file"):
-        plan(study(arms=[arm(TRANSFER, pretrained=own)])).tasks()
 
 
 def test_two_targets(tmp_path):

@@ -13,7 +13,7 @@ from .represented import represent
 from .sample import Sample
 from .samples import Report, Samples
 from .searches import SearchTask, windows
-from .sources import Source, load_network
+from .sources import Source
 from .tasks import REGIONS, Pretraining, Task, Training, blocks
 from .windows import demand, within
 
@@ -170,12 +170,8 @@ class Plan:
 
     def _source(self, arm: Arm, built: Built, target: str) -> Path | None:
         """File of the network to start from."""
-        if arm.pretrained is None:
-            return self._pretraining(arm, target).path if built.source != "none" else None
-        try:
-            load_network(arm.pretrained, built.seen.shape)
-        except ValueError as error:
-            raise ValueError(f"arms: {arm.name}: pretrained: {error}") from error
+        if built.source != "none":
+            return self._pretraining(arm, target).path
         return arm.pretrained
 
     def _trainings(self, arm: Arm, built: Built) -> list[tuple[Training, ...]]:
