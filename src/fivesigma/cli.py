@@ -40,6 +40,8 @@ Store = Annotated[
 ]
 INTERRUPTED = 130  # what Typer makes of an interrupt, too
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core.")]
+Scheduler = Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the results; by default runs/NAME.")]
 
 
 @app.command()
@@ -112,10 +114,8 @@ def study(
     file: Annotated[Path, typer.Argument(help="Study file (YAML).")],
     assignments: Set = None,
     workers: Workers = 0,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the study; by default runs/NAME.")
-    ] = None,
+    scheduler: Scheduler = None,
+    out: Out = None,
     store: Store = None,
     missing: Annotated[
         Literal["run", "leave"],
@@ -128,8 +128,8 @@ def study(
         raise ValueError(f"expected a study; got a search in {file}: fivesigma search {file}")
     _study(
         wanted,
-        out=out or Path("runs") / wanted.name,
-        store=store or default_folder(),
+        out=out,
+        store=store,
         workers=workers,
         scheduler=scheduler,
         missing=missing,
@@ -141,10 +141,8 @@ def search(
     file: Annotated[Path, typer.Argument(help="Study file (YAML) with a search in it.")],
     assignments: Set = None,
     workers: Workers = 0,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the search; by default runs/NAME.")
-    ] = None,
+    scheduler: Scheduler = None,
+    out: Out = None,
     store: Store = None,
 ) -> None:
     """Search, calibrated on data sets without a signal, and write the report."""
@@ -153,8 +151,8 @@ def search(
         raise ValueError(f"search: expected how to search in {file}; got none")
     _study(
         wanted,
-        out=out or Path("runs") / wanted.name,
-        store=store or default_folder(),
+        out=out,
+        store=store,
         workers=workers,
         scheduler=scheduler,
     )
@@ -180,12 +178,13 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder with a results.js
 def _study(
     wanted: Study | Projection,
     *,
-    out: Path,
-    store: Path,
+    out: Path | None,
+    store: Path | None,
     workers: int,
     scheduler: str | None = None,
     missing: Literal["run", "leave"] = "run",
 ) -> None:
+    out, store = out or Path("runs") / wanted.name, store or default_folder()
     out.mkdir(parents=True, exist_ok=True)
     with Display() as display:
         options: dict[str, Any] = {"scheduler": scheduler, "missing": missing, "report": display}
