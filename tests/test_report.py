@@ -299,6 +299,51 @@ def test_a_figure_of_few_repeats_says_that_its_band_is_a_range():
     assert not any("published" in text for text in texts)
 
 
+def of_signals(*targets):
+    """A study of several signals, whose methods are those of one signal each."""
+    results, parts = fabricated(), []
+    for target in targets:
+        points = copy.deepcopy(results["points"])
+        parts += [p | {"target": target, "arm": p["method"]} for p in points]
+    for point in parts:
+        point["method"] = f"{point['arm']}, {point['target']}"
+    rows = results["reach"].items()
+    reach = {f"{arm}, {t}": copy.deepcopy(row) for t in targets for arm, row in rows}
+    return results | {"points": parts, "reach": reach}
+
+
+@pytest.mark.parametrize(
+    ("name", "panels"), [("significance", 3 * len(CUTS)), ("auc", 3), ("roc_curves", 3 * 3)]
+)
+def test_each_signal_has_panels_of_its_own(name, panels):
+    figure = FIGURES[name](of_signals("ID10", "DD10", "DD50"))
+    assert len([axis for axis in figure.axes if axis.axison]) == panels
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert sum("CWoLa" in text for text in texts) == 2
+    words = [axis.get_title() + axis.get_ylabel() for axis in figure.axes]
+    for target in ("ID10", "DD10", "DD50"):
+        assert sum(target in text for text in words) == 1
+
+
+def test_the_reach_is_drawn_for_each_signal_and_method():
+    results = of_signals("ID10", "DD10")
+    results["reach"]["CWoLa, linear, DD10"]["0.1"]["value"] = 1.25
+    panel, *others = FIGURES["reach"](results).axes
+    assert len(others) + 1 == len(CUTS)
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["ID10", "DD10"]
+    drawn = [tuple(line.get_xydata()[0]) for line in panel.lines if line.get_marker() == "o"]
+    values = {round(x): y for x, y in drawn}
+    assert values == {0: 2.8142, 1: 1.25}
+    beyond = [line.get_ydata()[0] for line in others[-1].lines if line.get_marker() == "^"]
+    assert beyond == [max(STRENGTHS)] * 4
+
+
+def test_nine_methods_look_different():
+    points = [p for k in range(9) for p in fabricated(methods=(f"CWoLa {k}",), repeats=1)["points"]]
+    weak = [one for one in series({"points": points}) if not one.supervised]
+    assert len({(one.style["color"], one.style["marker"]) for one in weak}) == 9
+
+
 def test_colours_belong_to_methods():
     one, other, ceiling, other_ceiling = series(fabricated())
     assert one.style["color"] != other.style["color"]

@@ -25,6 +25,23 @@ def _significance_caption(results: Results) -> str:
     return f"The smallest {STRENGTH} with a median of 5σ: {'; '.join(best) or 'no trainings'}."
 
 
+def _reach_caption(results: Results) -> str:
+    """The smallest reach of each signal at any cut, and the method that has it."""
+    ceilings = {p["method"] for p in results["points"] if p["label"] == "supervised"}
+    best: dict[str, tuple[float, str]] = {}
+    for one in series(results):
+        method = str(one.points[0]["method"])
+        row = (results.get("reach") or {}).get(method, {})
+        values = [number(entry["value"]) for entry in row.values() if entry["status"] == "measured"]
+        if values and method not in ceilings:
+            new = min(values), one.arm
+            best[one.target] = min(best.get(one.target, new), new)
+    each = "; ".join(
+        f"{name}{': ' if name else ''}{arm} {decimal(x)}" for name, (x, arm) in best.items()
+    )
+    return f"The smallest of those that do not know the truth: {each or 'none'}."
+
+
 def _auc_caption(results: Results) -> str:
     def ends(one: Series) -> str:
         groups = list(one.by_strength().values())
@@ -103,6 +120,7 @@ def _maps_caption(results: Results) -> str:
 
 CAPTIONS: dict[str, Callable[[Results], str]] = {
     "significance": _significance_caption,
+    "reach": _reach_caption,
     "auc": _auc_caption,
     "roc_curves": _roc_caption,
     "learning_curves": _learning_caption,

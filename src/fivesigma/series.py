@@ -1,5 +1,6 @@
 """The trainings of each method, as every figure and table of a report shows them."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    *("COLOURS", "FEW", "GREYS", "MARKERS", "Point", "Results"),
-    *("Series", "Spread", "at_cut", "cuts", "number", "series", "spread", "varying"),
+    *("COLOURS", "FEW", "GREYS", "MARKERS", "Point", "Results", "Series", "Spread"),
+    *("at_cut", "by_arm", "by_target", "cuts", "number", "series", "spread", "varying"),
 ]
 
 Results = Mapping[str, Any]
@@ -39,6 +40,16 @@ class Series:
     points: tuple[Point, ...]  # records of `points` in results.json
     supervised: bool  # trained on the truth: a ceiling, not a search
     style: dict[str, Any]  # matplotlib: color, marker, ls
+
+    @property
+    def arm(self) -> str:
+        """The name of the method in its study, the same for all signals."""
+        return _arm(self.points[0])
+
+    @property
+    def target(self) -> str:
+        """The name of the signal; empty where a study has one only and does not say."""
+        return str(self.points[0].get("target") or "")
 
     @property
     def label(self) -> str:
@@ -95,25 +106,61 @@ def series(results: Results) -> list[Series]:
     for point in results["points"]:
         groups.setdefault((point["label"] == "supervised", point["method"]), []).append(point)
     weak = list(dict.fromkeys(_arm(p[0]) for (ceiling, _), p in groups.items() if not ceiling))
+    known = list(dict.fromkeys(_arm(p[0]) for (ceiling, _), p in groups.items() if ceiling))
     targets = list(dict.fromkeys(point.get("target") for point in results["points"]))
     made: list[Series] = []
     for (ceiling, name), points in sorted(groups.items(), key=lambda item: item[0][0]):
-        # A ceiling has the colour of the only method on its representation, else a grey.
-        kind, dashes = points[0].get("representation"), targets.index(points[0].get("target"))
-        pairs = {_arm(q) for q in results["points"] if q.get("representation") == kind} & {*weak}
-        i = (
-            weak.index(pairs.pop() if ceiling else _arm(points[0]))
-            if not ceiling or len(pairs) == 1
-            else -1
-        )
-        style = {
-            "color": GREYS[len(made) % len(GREYS)] if i < 0 else COLOURS[i % len(COLOURS)],
-            "marker": "" if ceiling else MARKERS[i % len(MARKERS)],
-            "ls": (0, (4, 2 + 2 * dashes)) if ceiling else ("-", "-.", ":")[dashes % 3],
-        }
-        title = f"{name} (supervised)" if ceiling and "superv" not in name.lower() else name
-        made.append(Series(title, tuple(points), ceiling, style))
+        arm, dashes = _arm(points[0]), targets.index(points[0].get("target"))
+        if ceiling:
+            style = _ceiling(results, points[0], weak, known) | {"ls": (0, (4, 2 + 2 * dashes))}
+        else:
+            style = _look(weak.index(arm)) | {"ls": ("-", "-.", ":")[dashes % 3]}
+        made.append(Series(_title(name, ceiling=ceiling), tuple(points), ceiling, style))
     return made
+
+
+def _title(name: str, *, ceiling: bool) -> str:
+    return f"{name} (supervised)" if ceiling and "superv" not in name.lower() else name
+
+
+def _look(i: int) -> dict[str, Any]:
+    """Colour and marker of the i-th method; no two of the first 64 have the same of both."""
+    n = len(COLOURS)
+    return {"color": COLOURS[i % n], "marker": MARKERS[(i + i // n) % n]}
+
+
+def _ceiling(
+    results: Results, point: Point, weak: Sequence[str], known: Sequence[str]
+) -> dict[str, Any]:
+    """A ceiling has the colour of the only method on its representation, else a grey."""
+    kind = point.get("representation")
+    pairs = {_arm(q) for q in results["points"] if q.get("representation") == kind} & {*weak}
+    if len(pairs) == 1:
+        return _look(weak.index(pairs.pop())) | {"marker": ""}
+    return {"color": GREYS[known.index(_arm(point)) % len(GREYS)], "marker": ""}
+
+
+def by_target(shown: Sequence[Series]) -> dict[str, list[Series]]:
+    """The series of each signal."""
+    targets = dict.fromkeys(one.target for one in shown)
+    return {target: [one for one in shown if one.target == target] for target in targets}
+
+
+def by_arm(shown: Sequence[Series]) -> list[Series]:
+    """One Series a method, of all signals together, in the style of the first."""
+    arms: dict[str, list[Series]] = {}
+    for one in shown:
+        arms.setdefault(one.arm, []).append(one)
+    if all(len(group) == 1 for group in arms.values()):
+        return list(shown)
+    return [
+        dataclasses.replace(
+            group[0],
+            name=_title(arm, ceiling=group[0].supervised),
+            points=tuple(p for one in group for p in one.points),
+        )
+        for arm, group in arms.items()
+    ]
 
 
 def varying(points: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -17,7 +17,7 @@ from .projections import (
     yields_by_threshold,
 )
 from .search import data_spectrum, fakes, hunt, null_p_values, power
-from .strengths import auc, significance
+from .strengths import auc, reach, significance
 from .trainings import accuracy, learning_curves, roc_curves
 from ..series import Results
 
@@ -33,6 +33,7 @@ __all__ = [
 
 FIGURES: dict[str, Callable[[Results], Figure]] = {
     "significance": significance,
+    "reach": reach,
     "auc": auc,
     "roc_curves": roc_curves,
     "learning_curves": learning_curves,

@@ -1,13 +1,15 @@
 """Figures against the signal strength S/sqrt(B)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial, reduce
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from .base import (
     BEFORE,
@@ -15,42 +17,61 @@ from .base import (
     GREY,
     INK,
     RED,
+    STRENGTH,
     STYLE,
     Array,
     all_strengths,
     draw_published,
     draw_spread,
     empty,
+    grid_of_panels,
     legend,
     line_handle,
     panels,
     spread_handles,
 )
-from ..series import Results, Series, at_cut, cuts, number, series, spread
+from ..series import (
+    Results,
+    Series,
+    at_cut,
+    by_arm,
+    by_target,
+    cuts,
+    number,
+    series,
+    spread,
+)
+
+AFTER = "significance after the cut $Z_A$"
 
 
 @rc_context(STYLE)
 def significance(results: Results) -> Figure:
-    """Z_A after the cut against S/sqrt(B) before it, one panel a background efficiency."""
+    """Z_A after the cut against S/sqrt(B) before it: a row a signal, a panel a cut."""
     shown, keys = series(results), cuts(results)
     if not keys:
         return empty("no trainings")
-    figure, axes = panels(1, len(keys), size=(max(4.3, 6.5 / len(keys)), 4.6), x="all", y="all")
+    rows, x = by_target(shown), np.array(all_strengths(shown))
+    size = max(4.3, 6.5 / len(keys)), 4.6 if len(rows) == 1 else 3.1
+    figure, axes = panels(len(rows), len(keys), size=size, x="all", y="all")
     drawn: dict[str, Artist] = {}
-    x = np.array(all_strengths(shown))
-    for axis, key in zip(axes.flat, keys, strict=True):
-        for one in shown:
-            draw_spread(axis, one, partial(at_cut, eps_b=key, key="z_after"))
-        drawn |= _published(axis, results, shown, ["z_after", key])
-        before = [(p["s_over_sqrt_b"], at_cut(p, key, "z_before")) for p in results["points"]]
-        z = [spread([b for a, b in before if a == strength]).median for strength in x]
-        axis.plot([0, *x], [0, *z], color=INK, ls=":", lw=1.3, zorder=2)
-        axis.axhline(DISCOVERY, color=RED, lw=1.1, zorder=2)
-        axis.set(title=f"$\\varepsilon_B$ = {100 * float(key):g} %", xlabel=BEFORE)
-    axes[0, 0].set_ylabel("significance after the cut $Z_A$")
+    for row, (target, group) in zip(axes, rows.items(), strict=True):
+        for axis, key in zip(row, keys, strict=True):
+            for one in group:
+                draw_spread(axis, one, partial(at_cut, eps_b=key, key="z_after"))
+            drawn |= _published(axis, results, shown, ["z_after", key])
+            before = [(p["s_over_sqrt_b"], at_cut(p, key, "z_before")) for p in results["points"]]
+            z = [spread([b for a, b in before if a == strength]).median for strength in x]
+            axis.plot([0, *x], [0, *z], color=INK, ls=":", lw=1.3, zorder=2)
+            axis.axhline(DISCOVERY, color=RED, lw=1.1, zorder=2)
+        row[0].set_ylabel(f"{target}: $Z_A$ after" if len(rows) > 1 else AFTER)
+    for axis, key in zip(axes[0], keys, strict=True):
+        axis.set_title(f"$\\varepsilon_B$ = {100 * float(key):g} %")
+    for axis in axes[-1]:
+        axis.set_xlabel(BEFORE)
     _root_axes(axes[0, 0], x, max(axis.dataLim.y1 for axis in axes.flat))
     no_cut = line_handle("no cut: after = before", ls=":", lw=1.3)
-    handles = [*spread_handles(shown), *drawn.values(), no_cut]
+    handles = [*spread_handles(by_arm(shown)), *drawn.values(), no_cut]
     legend(figure, [*handles, line_handle("5σ", color=RED, lw=1.1)], side="lower")
     return figure
 
@@ -93,16 +114,74 @@ def _root_axes(axis: Axes, x: Array, top: float) -> None:
 
 @rc_context(STYLE)
 def auc(results: Results) -> Figure:
-    """AUC in the signal region against S/sqrt(B), with its spread over repeats."""
+    """AUC in the signal region against S/sqrt(B), with its spread; a panel a signal."""
     shown = series(results)
     if not shown:
         return empty("no trainings")
-    figure, ((axis,),) = panels(1, 1, size=(11, 4.6))
-    for one in shown:
-        draw_spread(axis, one, lambda point: number(point["auc"]))
-    drawn = _published(axis, results, shown, ["auc"])
-    axis.axhline(0.5, color=INK, ls=":", lw=1.3)
-    axis.set(xlabel=BEFORE, ylabel="AUC in the signal region")
-    handles = [*spread_handles(shown), *drawn.values(), line_handle("no discrimination", ls=":")]
-    legend(figure, handles, side="right")
+    groups = by_target(shown)
+    size = (11.0, 4.6) if len(groups) == 1 else (4.6, 3.4)
+    figure, axes = grid_of_panels(len(groups), size=size)
+    drawn: dict[str, Artist] = {}
+    for axis, (target, group) in zip(axes, groups.items(), strict=True):
+        for one in group:
+            draw_spread(axis, one, lambda point: number(point["auc"]))
+        drawn |= _published(axis, results, shown, ["auc"])
+        axis.axhline(0.5, color=INK, ls=":", lw=1.3)
+        axis.set(xlabel=BEFORE, title=target if len(groups) > 1 else "")
+    axes[0].set_ylabel("AUC in the signal region" if len(groups) == 1 else "AUC")
+    handles = [*spread_handles(by_arm(shown)), *drawn.values()]
+    no_discrimination = line_handle("no discrimination", ls=":")
+    side: Literal["right", "lower"] = "right" if len(groups) == 1 else "lower"
+    legend(figure, [*handles, no_discrimination], side=side)
     return figure
+
+
+@rc_context(STYLE)
+def reach(results: Results) -> Figure:
+    """S/sqrt(B) for 5 sigma of each method, with its interval: signals side by side, a panel a cut.
+
+    A hollow triangle is a reach beyond the strengths that were looked at.
+    """
+    shown, keys, found = series(results), cuts(results), results.get("reach") or {}
+    if not any(found.values()):
+        return empty("no reach")
+    targets, arms = list(by_target(shown)), by_arm(shown)
+    offsets = dict(zip([one.arm for one in arms], np.linspace(-0.35, 0.35, len(arms)), strict=True))
+    size = max(8 / len(keys), 1.6 + 0.3 * len(targets) + 0.05 * len(arms) * len(targets)), 4.4
+    figure, axes = panels(1, len(keys), size=size, y="all")
+    for axis, key in zip(axes[0], keys, strict=True):
+        for one in shown:
+            entry = found.get(str(one.points[0]["method"]), {}).get(key)
+            place = targets.index(one.target) + offsets[one.arm]
+            _draw_reach(axis, one, place, entry or {})
+        axis.set(title=f"$\\varepsilon_B$ = {100 * float(key):g} %", yscale="log")
+        axis.set_xticks(range(len(targets)), targets, rotation=90 if len(targets) > 4 else 0)
+        axis.grid(axis="x", visible=False)
+    axes[0, 0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes[0, 0].yaxis.set_major_formatter("{x:g}")
+    axes[0, 0].yaxis.set_minor_formatter("")
+    axes[0, 0].set_ylabel(f"reach: {STRENGTH} for 5σ")
+    looks = [
+        one.style | {"ls": "", "marker": one.style["marker"] or "_", "mew": 1.5} for one in arms
+    ]
+    handles = [line_handle(one.name, **look) for one, look in zip(arms, looks, strict=True)]
+    legend(figure, handles, side="lower")
+    return figure
+
+
+def _draw_reach(axis: Axes, one: Series, x: float, entry: Mapping[str, Any]) -> None:
+    look = _dot(one)
+    first, last = min(one.by_strength()), max(one.by_strength())
+    if entry.get("status") == "measured":
+        y = number(entry["value"])
+        low, high = number(entry["low"], otherwise=first), number(entry["high"], otherwise=last)
+        axis.errorbar([x], [y], [[max(y - low, 0)], [max(high - y, 0)]], lw=1.2, **look)
+    elif entry.get("status") in ("above grid", "below grid"):
+        over = entry["status"] == "above grid"
+        look |= {"marker": "^" if over else "v", "mfc": "none"}
+        axis.plot([x], [last if over else first], **look)
+
+
+def _dot(one: Series) -> dict[str, Any]:
+    """How a single number of a method is drawn."""
+    return {"color": one.style["color"], "marker": one.style["marker"] or "_", "mew": 1.5, "ls": ""}

@@ -1,7 +1,10 @@
 """Figures of trainings: ROC curves, learning curves, accuracies."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -9,6 +12,7 @@ from .base import (
     INK,
     STRENGTH,
     STYLE,
+    Array,
     all_strengths,
     draw_median,
     empty,
@@ -17,14 +21,18 @@ from .base import (
     panels,
     spread_handles,
 )
-from ..series import GREYS, Results, number, series, spread
+from ..series import GREYS, Results, Series, by_arm, by_target, number, series, spread
+
+EFFICIENCY, GAIN = 0.0, 0.5
+"""Powers of eps_b that eps_s is divided by."""
 
 
 @rc_context(STYLE)
 def roc_curves(results: Results) -> Figure:
     """eps_s and the gain eps_s / sqrt(eps_b) against eps_b, at up to three values of S/sqrt(B).
 
-    Curves start where ten background test events are left.
+    Of several signals the gain alone, a row each. Curves start where ten background test events are
+    left.
     """
     shown = [one for one in series(results) if any(p.get("roc") for p in one.points)]
     if not shown:
@@ -33,24 +41,39 @@ def roc_curves(results: Results) -> Figure:
     chosen = sorted({every[0], every[len(every) // 2], every[-1]})
     n = spread([number(p.get("n_test_background")) for one in shown for p in one.points]).median
     grid = np.geomspace(max(1e-4, min(0.1, 10 / n)) if n > 0 else 1e-3, 1, 120)
-    figure, axes = panels(2, len(chosen), size=(max(3.9, 7.4 / len(chosen)), 2.9), x="all", y="row")
-    for column, strength in zip(axes.T, chosen, strict=True):
-        column[0].set_title(f"{STRENGTH} = {strength:g}")
-        column[1].set_xlabel("background efficiency $\\varepsilon_B$")
-        for axis, power in zip(column, (0.0, 0.5), strict=True):
-            axis.plot(grid, grid ** (1 - power), color=INK, ls=":", lw=1.3)
-            for one in shown:
-                group = [p["roc"] for p in one.by_strength().get(strength, []) if p.get("roc")]
-                if group:
-                    curves = [np.interp(grid, r["eps_b"], r["eps_s"]) / grid**power for r in group]
-                    draw_median(axis, one, grid, np.array(curves).T.tolist())
-            axis.set(xscale="log", ylim=(0, 1.02 if not power else None))
-    axes[0, 0].set_ylabel("signal efficiency $\\varepsilon_S$")
-    axes[1, 0].set_ylabel("gain $\\varepsilon_S/\\sqrt{\\varepsilon_B}$")
-    bands = [handle for handle in spread_handles(shown) if isinstance(handle, Patch)]
-    handles = [*(line_handle(one.label, **one.style | {"marker": ""}) for one in shown), *bands]
+    groups = by_target(shown)
+    powers = (EFFICIENCY, GAIN) if len(groups) == 1 else (GAIN,)
+    rows = [(target, power) for target in groups for power in powers]
+    size = max(3.9, 7.4 / len(chosen)), 2.9
+    figure, axes = panels(len(rows), len(chosen), size=size, x="all", y="row")
+    for row, (target, power) in zip(axes, rows, strict=True):
+        for axis, strength in zip(row, chosen, strict=True):
+            _draw_roc(axis, groups[target], strength, grid, power)
+        name = "signal efficiency $\\varepsilon_S$"
+        name = "gain $\\varepsilon_S/\\sqrt{\\varepsilon_B}$" if power else name
+        row[0].set_ylabel(f"{target}: {name}" if len(groups) > 1 else name)
+    for axis, strength in zip(axes[0], chosen, strict=True):
+        axis.set_title(f"{STRENGTH} = {strength:g}")
+    for axis in axes[-1]:
+        axis.set_xlabel("background efficiency $\\varepsilon_B$")
+    arms = by_arm(shown)
+    bands = [handle for handle in spread_handles(arms) if isinstance(handle, Patch)]
+    handles = [*(line_handle(one.label, **one.style | {"marker": ""}) for one in arms), *bands]
     legend(figure, [*handles, line_handle("no discrimination", ls=":")], side="lower")
     return figure
+
+
+def _draw_roc(
+    axis: Axes, group: Sequence[Series], strength: float, grid: Array, power: float
+) -> None:
+    """Median curves of the methods at a strength."""
+    axis.plot(grid, grid ** (1 - power), color=INK, ls=":", lw=1.3)
+    for one in group:
+        found = [p["roc"] for p in one.by_strength().get(strength, []) if p.get("roc")]
+        if found:
+            curves = [np.interp(grid, r["eps_b"], r["eps_s"]) / grid**power for r in found]
+            draw_median(axis, one, grid, np.array(curves).T.tolist())
+    axis.set(xscale="log", ylim=(0, 1.02 if not power else None))
 
 
 @rc_context(STYLE)
@@ -100,8 +123,9 @@ def accuracy(results: Results) -> Figure:
         axis.scatter(x, y, area, color=one.style["color"], marker=marker, alpha=0.7, lw=0)
     axis.axline((0.5, 0.5), slope=1, color=INK, ls=":", lw=1.3)
     axis.set(xlabel="accuracy on the training labels", ylabel="accuracy on the truth")
-    marks = [one.style | {"ls": "", "marker": one.style["marker"] or "s"} for one in shown]
-    handles = [line_handle(one.label, **look) for one, look in zip(shown, marks, strict=True)]
+    arms = by_arm(shown)
+    marks = [one.style | {"ls": "", "marker": one.style["marker"] or "s"} for one in arms]
+    handles = [line_handle(one.label, **look) for one, look in zip(arms, marks, strict=True)]
     same = line_handle("both the same", ls=":", lw=1.3)
     sizes = line_handle(f"larger: more {STRENGTH}", ls="", marker="")
     legend(figure, [*handles, same, sizes], side="right")
