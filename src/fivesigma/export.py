@@ -41,6 +41,11 @@ __all__ = ["Column", "Table", "hepdata", "workspace"]
 Cell: TypeAlias = int | float | str
 
 _MISSING = "-"  # as HEPData writes a value that is not there
+FORMAT: dict[str, Any] = {
+    "Dumper": getattr(yaml, "CSafeDumper", yaml.SafeDumper),  # in C it is several times faster
+    "sort_keys": False,
+    "allow_unicode": True,
+}
 
 
 @dataclass(frozen=True)
@@ -152,10 +157,8 @@ def hepdata(tables: Mapping[str, Table], *, comment: str = "") -> dict[str, str]
         keywords = [{"name": key, "values": list(v)} for key, v in table.keywords.items()]
         head = {"name": name, "description": table.description, "keywords": keywords}
         documents.append({**head, "data_file": file})
-        files[file] = yaml.safe_dump(_content(name, table), sort_keys=False, allow_unicode=True)
-    submission = yaml.safe_dump_all(
-        documents, sort_keys=False, allow_unicode=True, explicit_start=True
-    )
+        files[file] = yaml.dump(_content(name, table), **FORMAT)
+    submission = yaml.dump_all(documents, explicit_start=True, **FORMAT)
     return {"submission.yaml": submission, **files}
 
 
