@@ -107,14 +107,12 @@ def series(results: Results) -> list[Series]:
         groups.setdefault((point["label"] == "supervised", point["method"]), []).append(point)
     weak = list(dict.fromkeys(_arm(p[0]) for (ceiling, _), p in groups.items() if not ceiling))
     known = list(dict.fromkeys(_arm(p[0]) for (ceiling, _), p in groups.items() if ceiling))
-    targets = list(dict.fromkeys(point.get("target") for point in results["points"]))
     made: list[Series] = []
     for (ceiling, name), points in sorted(groups.items(), key=lambda item: item[0][0]):
-        arm, dashes = _arm(points[0]), targets.index(points[0].get("target"))
         if ceiling:
-            style = _ceiling(results, points[0], weak, known) | {"ls": (0, (4, 2 + 2 * dashes))}
+            style = _ceiling(results, points[0], weak, known)
         else:
-            style = _look(weak.index(arm)) | {"ls": ("-", "-.", ":")[dashes % 3]}
+            style = _look(weak.index(_arm(points[0])))
         made.append(Series(_title(name, ceiling=ceiling), tuple(points), ceiling, style))
     return made
 
@@ -126,18 +124,18 @@ def _title(name: str, *, ceiling: bool) -> str:
 def _look(i: int) -> dict[str, Any]:
     """Colour and marker of the i-th method; no two of the first 64 have the same of both."""
     n = len(COLOURS)
-    return {"color": COLOURS[i % n], "marker": MARKERS[(i + i // n) % n]}
+    return {"color": COLOURS[i % n], "marker": MARKERS[(i + i // n) % n], "ls": "-"}
 
 
 def _ceiling(
     results: Results, point: Point, weak: Sequence[str], known: Sequence[str]
 ) -> dict[str, Any]:
     """A ceiling has the colour of the only method on its representation, else a grey."""
-    kind = point.get("representation")
+    kind, dashes = point.get("representation"), {"marker": "", "ls": (0, (4, 2))}
     pairs = {_arm(q) for q in results["points"] if q.get("representation") == kind} & {*weak}
     if len(pairs) == 1:
-        return _look(weak.index(pairs.pop())) | {"marker": ""}
-    return {"color": GREYS[known.index(_arm(point)) % len(GREYS)], "marker": ""}
+        return _look(weak.index(pairs.pop())) | dashes
+    return {"color": GREYS[known.index(_arm(point)) % len(GREYS)]} | dashes
 
 
 def by_target(shown: Sequence[Series]) -> dict[str, list[Series]]:

@@ -55,9 +55,9 @@ def panels(
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=x, sharey=y)
 
 
-def grid_of_panels(n: int, *, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """A figure of n panels with the same axes, four in a row, of a size each [inches]."""
-    columns = min(n, 4)
+def grid_of_panels(n: int, *, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """A figure of n panels with the same axes, some in a row, of a size each [inches]."""
+    columns = min(n, columns)
     figure, axes = panels(-(-n // columns), columns, size=size, x="all", y="all")
     for axis in axes.flat[n:]:
         axis.set_axis_off()

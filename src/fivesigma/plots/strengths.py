@@ -120,7 +120,7 @@ def auc(results: Results) -> Figure:
         return empty("no trainings")
     groups = by_target(shown)
     size = (11.0, 4.6) if len(groups) == 1 else (4.6, 3.4)
-    figure, axes = grid_of_panels(len(groups), size=size)
+    figure, axes = grid_of_panels(len(groups), columns=4, size=size)
     drawn: dict[str, Artist] = {}
     for axis, (target, group) in zip(axes, groups.items(), strict=True):
         for one in group:
@@ -147,20 +147,21 @@ def reach(results: Results) -> Figure:
         return empty("no reach")
     targets, arms = list(by_target(shown)), by_arm(shown)
     offsets = dict(zip([one.arm for one in arms], np.linspace(-0.35, 0.35, len(arms)), strict=True))
-    size = max(8 / len(keys), 1.6 + 0.3 * len(targets) + 0.05 * len(arms) * len(targets)), 4.4
-    figure, axes = panels(1, len(keys), size=size, y="all")
-    for axis, key in zip(axes[0], keys, strict=True):
+    width = max(8 / len(keys), 1.6 + 0.3 * len(targets) + 0.05 * len(arms) * len(targets))
+    size, columns = (min(width, 7.5), 4.4), 4 if len(targets) < 5 else 2
+    figure, axes = grid_of_panels(len(keys), columns=columns, size=size)
+    for axis, key in zip(axes, keys, strict=True):
         for one in shown:
             entry = found.get(str(one.points[0]["method"]), {}).get(key)
             place = targets.index(one.target) + offsets[one.arm]
             _draw_reach(axis, one, place, entry or {})
         axis.set(title=f"$\\varepsilon_B$ = {100 * float(key):g} %", yscale="log")
-        axis.set_xticks(range(len(targets)), targets, rotation=90 if len(targets) > 4 else 0)
+        axis.set_xticks(range(len(targets)), targets)
         axis.grid(axis="x", visible=False)
-    axes[0, 0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-    axes[0, 0].yaxis.set_major_formatter("{x:g}")
-    axes[0, 0].yaxis.set_minor_formatter("")
-    axes[0, 0].set_ylabel(f"reach: {STRENGTH} for 5σ")
+    axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes[0].yaxis.set_major_formatter("{x:g}")
+    axes[0].yaxis.set_minor_formatter("")
+    axes[0].set_ylabel(f"reach: {STRENGTH} for 5σ")
     looks = [
         one.style | {"ls": "", "marker": one.style["marker"] or "_", "mew": 1.5} for one in arms
     ]
