@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 __all__ = [
     *("COLOURS", "FEW", "GREYS", "MARKERS", "Point", "Results", "Series", "Spread"),
-    *("at_cut", "by_arm", "by_target", "cuts", "number", "series", "spread", "varying"),
+    *("at_cut", "by_arm", "by_target", "cuts", "look", "number", "series", "spread", "varying"),
 ]
 
 Results = Mapping[str, Any]
@@ -112,7 +112,7 @@ def series(results: Results) -> list[Series]:
         if ceiling:
             style = _ceiling(results, points[0], weak, known)
         else:
-            style = _look(weak.index(_arm(points[0])))
+            style = look(weak.index(_arm(points[0])))
         made.append(Series(_title(name, ceiling=ceiling), tuple(points), ceiling, style))
     return made
 
@@ -121,7 +121,7 @@ def _title(name: str, *, ceiling: bool) -> str:
     return f"{name} (supervised)" if ceiling and "superv" not in name.lower() else name
 
 
-def _look(i: int) -> dict[str, Any]:
+def look(i: int) -> dict[str, Any]:
     """Colour and marker of the i-th method; no two of the first 64 have the same of both."""
     n = len(COLOURS)
     return {"color": COLOURS[i % n], "marker": MARKERS[(i + i // n) % n], "ls": "-"}
@@ -134,7 +134,7 @@ def _ceiling(
     kind, dashes = point.get("representation"), {"marker": "", "ls": (0, (4, 2))}
     pairs = {_arm(q) for q in results["points"] if q.get("representation") == kind} & {*weak}
     if len(pairs) == 1:
-        return _look(weak.index(pairs.pop())) | dashes
+        return look(weak.index(pairs.pop())) | dashes
     return {"color": GREYS[known.index(_arm(point)) % len(GREYS)]} | dashes
 
 

@@ -1,6 +1,7 @@
 """Figures of a calibrated search."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from matplotlib.patches import Patch
 
 from .base import BEFORE, DISCOVERY, GREY, INK, RED, STYLE, empty, legend, line_handle, panels
 from ..counting import bounded, p_value
-from ..series import COLOURS, MARKERS, Results, spread
+from ..series import COLOURS, Results, look, spread
 
 SHOWN = "shape"
+LOOK = ("color", "marker")
 
 
 @rc_context(STYLE)
@@ -24,18 +26,19 @@ def null_p_values(results: Results) -> Figure:
     found = results["search"]
     if not found:
         return empty("no searches")
+    looks = _looks(found)
     figure, axes = panels(1, 2, size=(5.2, 4.4), x="all", y="all")
     for axis, kind in zip(axes.flat, ("local", "calibrated"), strict=True):
         axis.plot([1e-4, 1], [1e-4, 1], color=INK, ls=":", lw=1.3)
-        for colour, one in zip(COLOURS, found.values(), strict=False):
+        for method, one in found.items():
             p = np.sort(one["null"][kind][SHOWN]["p"])
             share = np.arange(1, len(p) + 1) / len(p)
-            axis.step(p, share, color=colour, where="post")
+            axis.step(p, share, color=looks[method]["color"], where="post")
         axis.set(xscale="log", yscale="log", title=f"{kind} p-values", xlabel="p")
     n = min(one["null"]["n_sets"] for one in found.values())
     axes[0, 0].set(ylabel="share of data sets below p", xlim=(0.3 / n, 1), ylim=(0.3 / n, 1))
-    methods = [line_handle(m, color=c) for c, m in zip(COLOURS, found, strict=False)]
-    legend(figure, [*methods, line_handle("means what it says", ls=":", lw=1.3)], side="lower")
+    handles = [line_handle(**one | {"marker": ""}) for one in _once(looks)]
+    legend(figure, [*handles, line_handle("means what it says", ls=":", lw=1.3)], side="lower")
     return figure
 
 
@@ -73,12 +76,13 @@ def power(results: Results) -> Figure:
     targets = list(dict.fromkeys(t for one in found.values() for t in one["power"]))
     if not targets:
         return empty("no signal was injected")
+    looks = _looks(found)
     figure, axes = panels(1, len(targets), size=(max(4.0, 8 / len(targets)), 4.2), y="all")
     for axis, target in zip(axes.flat, targets, strict=True):
-        for colour, marker, one in zip(COLOURS, MARKERS, found.values(), strict=False):
+        for method, one in found.items():
             if target not in one["power"]:
                 continue
-            row = one["power"][target][SHOWN]
+            row, colour, marker = one["power"][target][SHOWN], *map(looks[method].get, LOOK)
             x, s = np.array(row["s_over_sqrt_b"]), [spread(z) for z in row["z_calibrated"]]
             axis.plot(x, [a.median for a in s], color=colour, lw=1.5)
             axis.fill_between(x, [a.low for a in s], [a.high for a in s], color=colour, alpha=0.15)
@@ -89,11 +93,26 @@ def power(results: Results) -> Figure:
             axis.axhline(z, color=RED, lw=1.1, ls="-" if z == DISCOVERY else ":")
         axis.set(title=target, xlabel=BEFORE)
     axes[0, 0].set_ylabel("calibrated local significance")
-    pairs = zip(COLOURS, MARKERS, found, strict=False)
-    handles = [line_handle(m, color=c, marker=k) for c, k, m in pairs]
     hollow = line_handle("extrapolated", color=GREY, marker="o", mfc="white", ls="")
-    legend(figure, [*handles, hollow], side="lower")
+    legend(figure, [*(line_handle(**one) for one in _once(looks)), hollow], side="lower")
     return figure
+
+
+def _looks(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name and style of each method, shared by networks that differ in the signal not known."""
+    names = {method: _common_name(method, one["power"]) for method, one in found.items()}
+    order = list(dict.fromkeys(names.values()))
+    return {method: look(order.index(name)) | {"label": name} for method, name in names.items()}
+
+
+def _common_name(method: str, targets: Mapping[str, Any]) -> str:
+    for target in targets:
+        method = method.replace(f" without {target},", ",")
+    return method
+
+
+def _once(looks: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({one["label"]: one for one in looks.values()}.values())
 
 
 @rc_context(STYLE)
@@ -112,7 +131,7 @@ def data_spectrum(results: Results) -> Figure:
     for axis, (method, one) in zip(axes.flat, found.items(), strict=False):
         edges, counts = np.array(one["m_jj"]["edges_gev"]), one["m_jj"]["counts"]
         axis.stairs(counts["all"], edges, color=INK)
-        for colour, cut in zip(COLOURS, one["cuts"], strict=False):
+        for colour, cut in zip(cycle(COLOURS), one["cuts"], strict=False):
             axis.stairs(counts[f"{cut['eps_b']:g}"], edges, color=colour)
             B, sigma = cut["background"]["value"], cut["background"]["error"]
             per_bin = (edges[1] - edges[0]) / sum(high - low for low, high in windows)
@@ -126,7 +145,7 @@ def data_spectrum(results: Results) -> Figure:
     for axis in axes.flat[len(found) :]:
         axis.set_axis_off()
     names = [f"cut at {100 * cut['eps_b']:g} %" for cut in one["cuts"]]
-    handles = [line_handle(n, color=c) for n, c in zip(names, COLOURS, strict=False)]
+    handles = [line_handle(n, color=c) for n, c in zip(names, cycle(COLOURS), strict=False)]
     expected = Patch(color=GREY, alpha=0.35, lw=0, label="expected background")
     legend(figure, [line_handle("all events"), *handles, expected], side="lower")
     return figure
@@ -147,7 +166,7 @@ def hunt(results: Results) -> Figure:
         low, high = ([p_value(z[key]) for z in band] for key in ("low", "high"))
         axis.fill_between(x, low, high, color=GREY, alpha=0.35, lw=0)
         axis.plot(x, [p_value(z["median"]) for z in band], color=GREY, lw=1.2)
-        for colour, (_, p) in zip(COLOURS, _lines(one), strict=False):
+        for colour, (_, p) in zip(cycle(COLOURS), _lines(one), strict=False):
             axis.plot(x, p, color=colour, marker="o", ms=4)
         axis.set(yscale="log", title=method, xlabel="centre of the window [GeV]")
         axis.text(0.03, 0.04, _global_text(one), transform=axis.transAxes, fontsize=9.5)
@@ -157,7 +176,9 @@ def hunt(results: Results) -> Figure:
         _sigmas(axis, deepest + 1.2)
     names = list(dict.fromkeys(name for one in found.values() for name, _ in _lines(one)))
     handles: list[Artist] = [Patch(color=GREY, alpha=0.35, lw=0, label="68 % without a signal")]
-    handles += [line_handle(n, color=c, marker="o") for n, c in zip(names, COLOURS, strict=False)]
+    handles += [
+        line_handle(n, color=c, marker="o") for n, c in zip(names, cycle(COLOURS), strict=False)
+    ]
     legend(figure, handles, side="lower")
     return figure
 
