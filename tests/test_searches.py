@@ -299,6 +299,10 @@ def test_data_are_compared_with_what_calibrates_them():
         *("simulation behind 0.1", "simulation behind 0.01"),
     }
     assert verdicts(n_events=19_000)["events, signal region"] == "fault"
+    knowing = [one | {"auc": 0.9} for one in null.records]
+    for taught, verdict in ((False, "look"), (True, "fine")):
+        *_, area = replace(null, records=knowing, taught=taught).of_data(record(rng))["doctor"]
+        assert (area["check"], area["verdict"]) == ("area without a signal", verdict)
     assert verdicts(n_events=1150)["events, signal region"] == "fine", "a strong signal is no fault"
     assert verdicts(n_sideband=500)["events, sidebands"] == "fault"
     other = record(rng, width=0.0)
@@ -321,8 +325,10 @@ def test_a_data_set_that_fails_takes_no_other_with_it(plan):
 
 
 def test_methods_without_enough_data_sets_are_named():
-    few = Searches("one", [{"failed": "x"}] * 3 + [{}] * 38, {"ID10": [{"failed": "y"}, {}]}, [])
-    enough = Searches("other", [{}] * 40, {}, [])
+    few = Searches(
+        "one", [{"failed": "x"}] * 3 + [{}] * 38, {"ID10": [{"failed": "y"}, {}]}, [], taught=False
+    )
+    enough = Searches("other", [{}] * 40, {}, [], taught=False)
     told = _failed([few, enough])
     assert [f["task"] for f in told] == [
         "one, no signal: 3 of 41 data sets",

@@ -112,14 +112,21 @@ def alike(data: Mapping[str, float], null: Mapping[str, Floats]) -> list[Finding
     return found
 
 
-def ignorant(areas: Floats) -> Finding:
-    """Whether a score learnt without a signal knows signal from background: shape (T,)."""
+def ignorant(areas: Floats, *, taught: bool = False) -> Finding:
+    """Whether a score learnt without a signal knows signal from background.
+
+    Args:
+        areas: areas under the ROC curve, shape (T,).
+        taught: whether the method has learnt from other signals before, and may know this one.
+    """
     low, median, high = np.quantile(areas, [0.15865, 0.5, 0.84135])
+    reason = "what is known of others" if taught else "what differs between the regions"
     words = (
         f"learnt without a signal, the score ranks it with an area of {median:.3f} (68 % within "
-        f"{low:.3f} and {high:.3f}): that is what differs between the regions"
+        f"{low:.3f} and {high:.3f}): that is {reason}"
     )
-    return Finding("area without a signal", median, "fine" if low <= 0.5 <= high else "look", words)
+    verdict: Verdict = "fine" if taught or low <= 0.5 <= high else "look"
+    return Finding("area without a signal", median, verdict, words)
 
 
 def distance_correlation(x: Floats, y: Floats) -> float:

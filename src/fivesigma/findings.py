@@ -11,7 +11,7 @@ events of the signal region behind a cut, where a background B is expected, it i
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -48,6 +48,9 @@ class Null:
 
     background: str
     """Name of the estimate."""
+
+    taught: bool = False
+    """Whether the method has learnt from other signals before."""
 
     def __post_init__(self) -> None:
         if len(self.records) < 20:
@@ -112,7 +115,7 @@ class Null:
         """What the doctor says of data beside the data sets that calibrate them."""
         each = [self._numbers(one) for one in self.records]
         found = alike(self._numbers(record), _by_name(each))
-        return [asdict(finding) for finding in (*found, ignorant(self._areas))]
+        return [asdict(finding) for finding in (*found, ignorant(self._areas, taught=self.taught))]
 
     @property
     def _areas(self) -> Floats:
@@ -129,7 +132,7 @@ class Null:
 
     def crossed(self) -> dict[str, Floats]:
         """p-values of each half of the data sets, with closure and calibration of the other."""
-        halves = [Null(self.records[h::2], self.background) for h in range(2)]
+        halves = [replace(self, records=self.records[h::2]) for h in range(2)]
         found = [
             {name: c.p for name, c in halves[1 - h].calibrate(outcome).items()}
             for h, half in enumerate(halves)

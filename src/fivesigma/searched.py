@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .arms import build
 from .calibration import calibrate
 from .configuration import Arm
 from .findings import ANY, Null, measures, power, quantiles
@@ -37,6 +38,8 @@ class Searches:
     """With a signal, by its name."""
     data: Sets
     """Not simulated: one or none."""
+    taught: bool
+    """Whether the method has learnt from other signals before."""
 
 
 def searched(run: Run) -> dict[str, Any]:
@@ -49,7 +52,7 @@ def searched(run: Run) -> dict[str, Any]:
     if not groups:
         raise ValueError(f"{failures[0]['task']}: {failures[0]['error']}")
     nulls = {
-        f"{group.name}, {how}": (group, Null(group.without, how))
+        f"{group.name}, {how}": (group, Null(group.without, how, taught=group.taught))
         for group in groups
         for how in search.background
     }
@@ -75,6 +78,7 @@ def _groups(run: Run, arm: Arm) -> list[Searches]:
     without = [(target, one) for target, one in simulated if one["s_over_sqrt_b"] == 0]
     with_one = [(target, one) for target, one in simulated if one["s_over_sqrt_b"] > 0]
     data = [one for r in own if r["task"].data for one in r["sets"]]
+    taught = build(arm).strategy.source != "none"
     calibrated = list(dict.fromkeys(target for target, _ in without))
     targets = list(dict.fromkeys(target for target, _ in with_one)) or calibrated
 
@@ -83,13 +87,14 @@ def _groups(run: Run, arm: Arm) -> list[Searches]:
 
     if len(calibrated) < 2:
         powers = {target: sets for target in targets if (sets := of(with_one, target))}
-        return [Searches(arm.name, [one for _, one in without], powers, data)]
+        return [Searches(arm.name, [one for _, one in without], powers, data, taught)]
     return [
         Searches(
             f"{arm.name} without {target}",
             of(without, target),
             {target: sets} if (sets := of(with_one, target)) else {},
             data if target == calibrated[0] else [],
+            taught,
         )
         for target in calibrated
     ]
