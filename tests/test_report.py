@@ -328,12 +328,15 @@ def test_each_signal_has_panels_of_its_own(name, panels):
 def test_the_reach_is_drawn_for_each_signal_and_method():
     results = of_signals("ID10", "DD10")
     results["reach"]["CWoLa, linear, DD10"]["0.1"]["value"] = 1.25
+    results["reach"]["supervised, linear, DD10"]["0.1"] = {"value": 1.5, "status": "measured"}
     panel, *others = FIGURES["reach"](results).axes
     assert len(others) + 1 == len(CUTS)
     assert [label.get_text() for label in panel.get_xticklabels()] == ["ID10", "DD10"]
     drawn = [tuple(line.get_xydata()[0]) for line in panel.lines if line.get_marker() == "o"]
     values = {round(x): y for x, y in drawn}
     assert values == {0: 2.8142, 1: 1.25}
+    ceilings = [line.get_ydata()[0] for line in panel.lines if line.get_marker() == "_"]
+    assert 1.5 in ceilings
     beyond = [line.get_ydata()[0] for line in others[-1].lines if line.get_marker() == "^"]
     assert beyond == [max(STRENGTHS)] * 4
 

@@ -104,11 +104,13 @@ def test_a_worker_that_is_killed(stage, go, fatal, cluster):
 
 # Interrupted
 
+# A shell has what it runs in the background ignore interrupts.
 COMMAND = """
-import sys
+import signal
 from pathlib import Path
 from fabricated import samples
 from fivesigma import cli, studies
+signal.signal(signal.SIGINT, signal.default_int_handler)
 made = samples(Path.cwd())
 studies.prepare = lambda *_, **__: made
 cli.main()

@@ -175,7 +175,8 @@ def _draw_reach(axis: Axes, one: Series, x: float, entry: Mapping[str, Any]) -> 
     first, last = min(one.by_strength()), max(one.by_strength())
     if entry.get("status") == "measured":
         y = number(entry["value"])
-        low, high = number(entry["low"], otherwise=first), number(entry["high"], otherwise=last)
+        low = number(entry.get("low", y), otherwise=first)
+        high = number(entry.get("high", y), otherwise=last)
         axis.errorbar([x], [y], [[max(y - low, 0)], [max(high - y, 0)]], lw=1.2, **look)
     elif entry.get("status") in ("above grid", "below grid"):
         over = entry["status"] == "above grid"
