@@ -44,9 +44,8 @@ def given_one(efficiency: ak.Array, draw: ak.Array, eligible: ak.Array) -> ak.Ar
     of_condition = _padded(eligible) > 0
     R = _remaining(np.where(of_condition, eps, 0.0))[:, :-1]
     first = u < np.divide(eps, R, out=np.zeros_like(eps), where=of_condition & (R > 0))
-    before: NDArray[np.int64] = (
-        np.cumsum(first, axis=1) - first
-    )  # 0 up to the first eligible jet with a tag
+    # 0 up to the first eligible jet with a tag
+    before: NDArray[np.int64] = np.cumsum(first, axis=1) - first
     b = np.where(of_condition & (before == 0), first, u < eps)
     return ak.unflatten(b[_there(efficiency)], ak.num(efficiency))
 
