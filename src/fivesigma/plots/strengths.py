@@ -162,11 +162,7 @@ def reach(results: Results) -> Figure:
     axes[0].yaxis.set_major_formatter("{x:g}")
     axes[0].yaxis.set_minor_formatter("")
     axes[0].set_ylabel(f"reach: {STRENGTH} for 5σ")
-    looks = [
-        one.style | {"ls": "", "marker": one.style["marker"] or "_", "mew": 1.5} for one in arms
-    ]
-    handles = [line_handle(one.name, **look) for one, look in zip(arms, looks, strict=True)]
-    legend(figure, handles, side="lower")
+    legend(figure, [line_handle(one.name, **_dot(one)) for one in arms], side="lower")
     return figure
 
 
