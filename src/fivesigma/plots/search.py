@@ -17,7 +17,6 @@ from ..counting import bounded, p_value
 from ..series import COLOURS, Results, look, spread
 
 SHOWN = "shape"
-LOOK = ("color", "marker")
 
 
 @rc_context(STYLE)
@@ -82,7 +81,8 @@ def power(results: Results) -> Figure:
         for method, one in found.items():
             if target not in one["power"]:
                 continue
-            row, colour, marker = one["power"][target][SHOWN], *map(looks[method].get, LOOK)
+            row, style = one["power"][target][SHOWN], looks[method]
+            colour, marker = style["color"], style["marker"]
             x, s = np.array(row["s_over_sqrt_b"]), [spread(z) for z in row["z_calibrated"]]
             axis.plot(x, [a.median for a in s], color=colour, lw=1.5)
             axis.fill_between(x, [a.low for a in s], [a.high for a in s], color=colour, alpha=0.15)
