@@ -217,6 +217,12 @@ def test_overrides(file):
     assert study.title == "one = one"
 
 
+def test_an_override_of_one_arm_leaves_the_others(file):
+    assert "*" in file.read_text()  # both arms are given the same representation by an alias
+    study = load(file, ["arms.0.representation.pixels=20"])
+    assert [arm.representation["pixels"] for arm in study.arms] == [20, 10]
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     {

@@ -8,7 +8,7 @@ from fivesigma.plots import SEARCH_FIGURES
 STRENGTHS = [0.5, 1.0, 2.0]
 
 
-def searched(seed, targets):
+def searched(seed, targets, method):
     rng = np.random.default_rng(seed)
     p = {"shape": {"p": rng.random(40).tolist()}}
     row = {
@@ -17,14 +17,20 @@ def searched(seed, targets):
         "origin": [["empirical"], ["extrapolated"], ["extrapolated"]],
     }
     power = {target: {"shape": row} for target in targets}
-    return {"null": {"n_sets": 40, "local": p, "calibrated": p}, "power": power}
+    return {"method": method, "null": {"n_sets": 40, "local": p, "calibrated": p}, "power": power}
 
 
 @pytest.fixture
 def results():
     """Ten methods that learn from the data alone, and one whose network depends on the signal."""
-    own = {f"method {k}, template": searched(k, ("ID10", "DD10")) for k in range(10)}
-    known = {f"experts without {t}, template": searched(20, (t,)) for t in ("ID10", "DD10")}
+    own = {
+        f"method {k}, template": searched(k, ("ID10", "DD10"), f"method {k}, template")
+        for k in range(10)
+    }
+    known = {
+        f"experts without {t}, template": searched(20, (t,), "experts, template")
+        for t in ("ID10", "DD10")
+    }
     return {"search": own | known}
 
 

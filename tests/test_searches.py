@@ -326,9 +326,14 @@ def test_a_data_set_that_fails_takes_no_other_with_it(plan):
 
 def test_methods_without_enough_data_sets_are_named():
     few = Searches(
-        "one", [{"failed": "x"}] * 3 + [{}] * 38, {"ID10": [{"failed": "y"}, {}]}, [], taught=False
+        "one",
+        "one",
+        [{"failed": "x"}] * 3 + [{}] * 38,
+        {"ID10": [{"failed": "y"}, {}]},
+        [],
+        taught=False,
     )
-    enough = Searches("other", [{}] * 40, {}, [], taught=False)
+    enough = Searches("other", "other", [{}] * 40, {}, [], taught=False)
     told = _failed([few, enough])
     assert [f["task"] for f in told] == [
         "one, no signal: 3 of 41 data sets",

@@ -5,6 +5,7 @@ A key that is misspelt, missing or out of range is an error that names the key.
 
 import re
 from collections.abc import Sequence
+from copy import copy
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -104,13 +105,18 @@ _Loader.add_implicit_resolver(
 
 
 def _override(content: dict[str, Any], assignment: str) -> None:
-    """Set a value behind a path of keys and list positions, such as arms.0.network."""
+    """Set a value behind a path of keys and list positions, such as arms.0.network.
+
+    What lies on the path is copied: where YAML has an alias, the others keep their value.
+    """
     key, value = parse(assignment)
     *path, last = key.split(".")
     place: Any = content
     try:
         for name in path:
-            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+            at = int(name) if isinstance(place, list) else name
+            place[at] = copy(place.setdefault(at, {}) if isinstance(place, dict) else place[at])
+            place = place[at]
         place[int(last) if isinstance(place, list) else last] = value
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f"expected keys and list positions that exist; got {key!r}") from error

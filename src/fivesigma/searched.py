@@ -30,8 +30,10 @@ class Searches:
     A method that starts from another network for each target is one for each target.
     """
 
+    arm: str
+    """Name of the method."""
     name: str
-    """Of the method."""
+    """Name of the method, and the signal that its network does not know."""
     without: Sets
     """Without a signal."""
     by_target: dict[str, Sets]
@@ -87,9 +89,10 @@ def _groups(run: Run, arm: Arm) -> list[Searches]:
 
     if len(calibrated) < 2:
         powers = {target: sets for target in targets if (sets := of(with_one, target))}
-        return [Searches(arm.name, [one for _, one in without], powers, data, taught)]
+        return [Searches(arm.name, arm.name, [one for _, one in without], powers, data, taught)]
     return [
         Searches(
+            arm.name,
             f"{arm.name} without {target}",
             of(without, target),
             {target: sets} if (sets := of(with_one, target)) else {},
@@ -121,7 +124,11 @@ def _found(group: Searches, null: Null, *, rng: np.random.Generator) -> dict[str
     powers = {
         target: power(sets, null, rng=rng) for target, sets in group.by_target.items() if sets
     }
-    numbers = {"background": null.background, "null": null.summary(), "power": powers}
+    numbers: dict[str, Any] = {
+        "method": f"{group.arm}, {null.background}",
+        "background": null.background,
+    }
+    numbers |= {"null": null.summary(), "power": powers}
     return numbers | ({"data": null.of_data(group.data[0])} if group.data else {})
 
 

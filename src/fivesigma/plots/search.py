@@ -100,15 +100,11 @@ def power(results: Results) -> Figure:
 
 def _looks(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Name and style of each method, shared by networks that differ in the signal not known."""
-    names = {method: _common_name(method, one["power"]) for method, one in found.items()}
-    order = list(dict.fromkeys(names.values()))
-    return {method: look(order.index(name)) | {"label": name} for method, name in names.items()}
-
-
-def _common_name(method: str, targets: Mapping[str, Any]) -> str:
-    for target in targets:
-        method = method.replace(f" without {target},", ",")
-    return method
+    order = list(dict.fromkeys(one["method"] for one in found.values()))
+    return {
+        name: look(order.index(one["method"])) | {"label": one["method"]}
+        for name, one in found.items()
+    }
 
 
 def _once(looks: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
