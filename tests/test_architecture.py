@@ -24,11 +24,12 @@ TRUNK = (
     "reach", "thresholds", "measurement", "attribution", "importance", "interpretation",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
     "windows", "hunt", "findings", "hunts", "benchmarks", "configuration", "projection", "observed",
-    "loading", "arms", "sources", "tasks", "searches", "projections", "pretrained", "samples",
-    "represented", "plan",
-    "projection_plan", "studies", "searched", "results", "series", "projected", "plots", "tables",
-    "pretraining_tables", "projection_tables", "captions", "submission", "report", "progress",
-    "cli",
+    "loading", "costs", "arms", "sources", "tasks", "searches", "projections", "pretrained",
+    "samples", "represented", "plan",
+    "projection_coverage", "projection_plan", "studies", "searched", "results", "series",
+    "projection_reach", "projected",
+    "plots", "tables", "pretraining_tables", "projection_tables", "captions", "submission",
+    "report", "progress", "cli",
 )  # fmt: skip
 SHELVES = ("readers", "representations", "networks", "strategies", "benchmarks", "plots")
 BUILD_ON_EACH_OTHER = ("networks", "strategies", "benchmarks")

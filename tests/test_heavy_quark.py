@@ -9,13 +9,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import awkward as ak
+import fabricated
 import numpy as np
 import pytest
 import pythia8mc
+from test_cli import call
 
+from fivesigma import cli
 from fivesigma.benchmarks.heavy_quark import HEAVY_QUARK
+from fivesigma.benchmarks.heavy_quark_backgrounds import BACKGROUNDS
+from fivesigma.benchmarks.heavy_quark_costs import COSTS
 from fivesigma.benchmarks.heavy_quark_processes import (
-    BACKGROUNDS,
     FROM_FILE,
     PHI,
     PROCESSES,
@@ -28,6 +32,7 @@ from fivesigma.events import generate
 from fivesigma.objects import ObjectDefinition, reconstruct
 from fivesigma.projection import Projection
 from fivesigma.projection_plan import prepare_projection
+from fivesigma.samples import normalised
 from fivesigma.selection import PROBABILITY
 from fivesigma.store import Recipe, make
 from fivesigma.vetoes import LeptonVeto, hooks
@@ -100,7 +105,7 @@ def test_processes_start(name):
     assert isinstance(process.veto, LeptonVeto)
     assert PROCESSES[name](veto="none").veto is None
     stated = BACKGROUNDS.get(name)
-    assert process.k_factor == (stated.source_fb / stated.leading_order_fb if stated else 0.5)
+    assert process.k_factor == (stated.source_fb / stated.leading_order_fb if stated else 0.25)
 
 
 @pytest.mark.slow
@@ -297,6 +302,38 @@ def test_tags_that_are_drawn_or_weigh_make_other_samples():
     assert one.hash != other.hash
 
 
+# Cross sections that are told
+
+
+def test_the_cross_section_of_a_sample_has_the_k_factor(monkeypatch, capsys, tmp_path):
+    """In what is printed as in the report; what is to come is said before."""
+    sample = fabricated.sample(tmp_path / "sample", 10, shards=1)
+    known = {"cross_section": "physical", "cross_section_fb": 100.0, "cross_section_error_fb": 1.0}
+    sample = replace(sample, records=(sample.records[0] | known,))
+
+    def made(*_, progress, **__):
+        progress(0, 1)
+        return sample
+
+    monkeypatch.setattr(cli, "make", made)
+    command = ("generate", "heavy_quark", "top_pairs", "-n", 10, "--store", tmp_path)
+    code, out, err = call(monkeypatch, capsys, *command, "--set", "pt_min=500")
+    k = PROCESSES["top_pairs"]().k_factor
+    assert code == 0
+    assert f"cross section: {100 * k:.5g} +- {k:.2g} fb (the generator's times 1.64)" in out
+    assert "for 1000 events, of which 110 pass" in err
+    summary = normalised(sample, PROCESSES["top_pairs"]()).summary()
+    told = (summary["cross_section_fb"], summary["cross_section_error_fb"], summary["k_factor"])
+    assert told == pytest.approx((100 * k, k, k))
+    assert normalised(sample, replace(signal(), k_factor=None)).summary()["k_factor"] == 1
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_costs_are_those_of_processes(name):
+    assert name.split(", ")[0] in PROCESSES
+    assert 0 < COSTS[name].seconds < 1
+
+
 # Event files
 
 
@@ -371,6 +408,9 @@ BAD = {
     "light Phi": ("signal", {"mass_phi": 1.0}, "20 <= mass_phi"),
     "word for a mass": ("signal", {"mass_b": "heavy"}, "expected a number mass_b; got 'heavy'"),
     "switch for a mass": ("signal", {"mass_phi": True}, "expected a number mass_phi; got True"),
+    "share": ("signal", {"branching": 0.6}, "0 < branching <= 0.5; got 0.6"),
+    "no K factor": ("signal", {"k_factor": 0}, "a finite k_factor > 0; got 0"),
+    "K factor": ("signal", {"k_factor": float("inf")}, "a finite k_factor > 0; got inf"),
     "no number": ("signal", {"mass_b": float("nan")}, "expected a number mass_b; got nan"),
     "veto": ("top_pairs", {"veto": "dijet"}, r"veto in \['lepton', 'none'\]; got 'dijet'"),
     "multiparton": ("ww", {"multiparton": "maybe"}, r"multiparton in \['off', 'on'\]"),
@@ -394,6 +434,14 @@ def test_bad_parameters(name, parameters, message):
     with pytest.raises(ValueError, match=message) as error:
         PROCESSES[name](**parameters)
     assert "\n" not in str(error.value)
+
+
+def test_the_share_and_the_k_factor_of_the_signal():
+    """The largest share of a singlet B is a quarter; both are what events stand for."""
+    beta = np.linspace(0, 1, 1001)
+    assert signal().k_factor == pytest.approx((2 * beta * (1 - beta) / 2).max())
+    assert signal(branching=0.5, k_factor=1.3).k_factor == pytest.approx(0.65)
+    assert replace(signal(k_factor=1.3), k_factor=0.25) == signal()
 
 
 def test_equal_parameters_are_one_process():

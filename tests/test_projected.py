@@ -5,8 +5,10 @@ import json
 import math
 import re
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,9 +21,10 @@ from weighted import CONTENT, NETWORK, TREES
 from fivesigma import cli, store, studies
 from fivesigma.benchmarks import BENCHMARKS
 from fivesigma.loading import load
-from fivesigma.projected import crossing, cutflow
+from fivesigma.projected import _cutflows, _limited, _processes, cutflow
 from fivesigma.projection import Projection
 from fivesigma.projection_plan import prepare_projection
+from fivesigma.projection_reach import crossing, reaches, told
 from fivesigma.projections import ProjectionTask
 from fivesigma.report import write_report
 from fivesigma.selection import PROBABILITY, CutflowRow
@@ -137,7 +140,7 @@ def _check_numbers(results):
     assert 4 < z["mean"] < 14
     flows = projected["cutflows"]
     assert list(flows) == [*(f"signal, m{mass}" for mass in (1, 2, 3)), "many", "few"]
-    assert [line["cut"] for line in flows["many"]] == ["all", "kept"]
+    assert [line["cut"] for line in flows["many"]] == ["generated", "kept"]
     assert [line["cross_section_fb"] for line in flows["many"]] == pytest.approx([300, 150])
     assert rows["many"]["generated_fb"] == pytest.approx(300)
     looked_at = results["interpretations"]
@@ -173,7 +176,8 @@ def _check_report(folder, results):
 @pytest.mark.slow
 def test_one_repeat_at_one_point(go, toys):
     """No spread, no scan, no learning curve of trees."""
-    code, out, err = go(repeats=1)
+    given = {"totals": {"source": "a table", "fb": {"few": 20}}, "selected_fb": {"many": 60.0}}
+    code, out, err = go(repeats=1, **given)
     assert code == 0, err
     results = read(toys / "out" / "results.json")
     assert results["projection"]["reach"] == {}
@@ -181,7 +185,13 @@ def test_one_repeat_at_one_point(go, toys):
     assert results["projection"]["methods"]["trees"]["m1"]["numbers"]["z"]["std"] is None
     assert "m1: Z = " in out
     assert "±" not in out
-    write_report(toys / "out")
+    results["projection"]["cutflows"]["few"][1]["behind_veto"] = True
+    (toys / "out" / "results.json").write_text(json.dumps(results))
+    text = write_report(toys / "out").read_text()
+    assert "<tr><td>total: a table</td><td>–</td><td>–</td><td>20</td></tr>" in text
+    assert re.search(r"<tr><td>generated</td>.*20.0.*<small>†</small></td></tr>", text)
+    assert "<tr><td>selected, as given</td><td>–</td><td>60</td><td>–</td></tr>" in text
+    assert "what the study gives in their place" in text
 
 
 REASONS = {
@@ -213,6 +223,12 @@ def test_a_task_that_fails_names_method_point_and_reason(changes, reason, go):
 BAD = {
     "point": ("points=[m4]", r"points: expected points of \['m1', 'm2', 'm3'\]; got 'm4'"),
     "points": ("points=[m1, m1]", "points: expected points that differ"),
+    "point by parameters": (
+        "points=[{mass: 2.5, side: left}]",
+        "expected parameters of signal: .*",
+    ),
+    "point twice": ("points=[m1, {mass: 1}]", "points: expected points that differ; got m1 twice"),
+    "number as point": ("points=[1]", "points.0"),
     "benchmark": ("benchmark=none", "benchmark: expected one of .*; got 'none'"),
     "no features": ("benchmark=hidden_valley", "benchmark: expected one that keeps named features"),
     "process": ("backgrounds.few.0.process=no", "expected a process of gaussians: .*; got 'no'"),
@@ -234,6 +250,12 @@ BAD = {
     "split": ("shares.test=0", "shares.test: input should be greater than 0"),
     "selected": ("selected_fb={more: 1}", r"expected some of \['signal', 'many', 'few'\]; got"),
     "selected zero": ("selected_fb.few=0", "selected_fb.few: input should be greater than 0"),
+    "total": (
+        "totals={source: x, fb: {more: 1}}",
+        r"totals.fb: expected some of .*; got \['more'\]",
+    ),
+    "total zero": ("totals={source: x, fb: {few: 0}}", "totals.fb.few: input should be greater"),
+    "spread": ("spread=0", "spread: input should be greater than 0"),
     "luminosity": ("luminosity_fb=-1", "luminosity_fb: input should be greater than 0"),
     "published": (
         "published=[{source: x, numbers: {tres: {}}}]",
@@ -250,6 +272,16 @@ def test_bad_values(override, message, go, toys):
     assert len(err.splitlines()) == 1
     assert re.search(message, err), err
     assert not (toys / "store").exists()
+
+
+def test_a_point_that_sets_what_the_signal_sets_is_refused(go):
+    signal = {"process": "signal", "events": 10, "parameters": {"mass": 1.0}}
+    for point in ("m2", {"mass": 2}):
+        code, out, err = go(signal=signal, points=[point], write=False)
+        assert (code, out) == (2, "")
+        assert err == (
+            "fivesigma: signal.parameters: expected none that points set; got mass in both\n"
+        )
 
 
 def spoil(process, columns):
@@ -287,7 +319,7 @@ def test_a_cutflow_adds_up_slices():
         Slice("few", Path("b"), 1.0, 0.1, 1000, tuple(rows[1])),
     ]
     first, second = cutflow(slices)
-    assert (first["cut"], second["cut"]) == ("all", "C1")
+    assert (first["cut"], second["cut"]) == ("generated", "C1")
     assert first["cross_section_fb"] == pytest.approx(11)
     assert first["cross_section_error_fb"] == pytest.approx(0.1)
     assert second["cross_section_fb"] == pytest.approx(2.5)
@@ -334,6 +366,83 @@ def test_cross_sections_after_the_selection_may_be_given(spoil, toys):
     assert after.cross_section_error_fb / after.cross_section_fb == pytest.approx(relative)
 
 
+def prepared(toys, report=lambda *_: None, **changes):
+    """What a projection of events on disk learns from."""
+    wanted = weighted.projection(**changes)
+    weighted.write(wanted, toys / "store")
+    return wanted, prepare_projection(wanted, store=toys / "store", workers=1, report=report)
+
+
+def test_points_by_their_parameters(toys):
+    """Those of a point with a name have it; what a point does not set is the default."""
+    _, made = prepared(toys, points=["m2", {"mass": 3}, {"mass": 2.5}, {}])
+    assert made.points == {
+        "m2": {"mass": 2.0},
+        "m3": {"mass": 3},
+        "signal 2.5": {"mass": 2.5},
+        "m1": {"mass": 1.0},
+    }
+    assert list(made.samples)[:4] == [*(f"signal, {name}" for name in made.points)]
+    assert varying(made.points) == ["mass"]
+
+
+def test_what_is_given_is_beside_what_is_simulated(toys):
+    """The rows of the simulation, and what is generated, are not scaled; totals are in front."""
+    totals = {"source": "a table", "fb": {"many": 1000}}
+    wanted, made = prepared(toys, selected_fb={"many": 60.0}, totals=totals)
+    record = SimpleNamespace(prepared=made, projection=wanted)
+    flows = _cutflows(record)
+    assert [(row["cut"], row["cross_section_fb"]) for row in flows["many"]] == [
+        ("total: a table", 1000),
+        ("generated", pytest.approx(300)),
+        ("kept", pytest.approx(150)),
+        ("selected, as given", 60),
+    ]
+    assert [row["cross_section_fb"] for row in flows["few"]] == [None, 20, 10, None]
+    assert not any(row["behind_veto"] for rows in flows.values() for row in rows)
+    behind = SimpleNamespace(prepared=replace(made, vetoed=frozenset({"few"})), projection=wanted)
+    marks = [row["behind_veto"] for row in _cutflows(behind)["few"]]
+    assert marks == [False, True, False, False]
+    row = _processes(record)["m1"]["many"]
+    assert (row["generated_fb"], row["selected_fb"]) == (pytest.approx(300), pytest.approx(60))
+    assert _processes(record)["m1"]["signal"]["generated_fb"] == pytest.approx(2)
+
+
+def test_what_is_missing_is_planned_before_it_is_made(toys):
+    """Events, time, and what passes, for each sample and all of them."""
+    seen = []
+    wanted = weighted.projection()
+    with pytest.raises(AssertionError, match="something was generated"):
+        prepare_projection(
+            wanted, store=toys / "store", workers=1, report=lambda *told: seen.append(told)
+        )
+    stages = ["signal, m1", "many, slice 1", "many, slice 2", "few"]
+    assert [told[0] for told in seen[:5]] == [*(f"plan {name}" for name in stages), "plan"]
+    assert seen[2][1:3] == (0, 12_000)
+    assert seen[2][3].endswith("for 12000 events, of which 10000 pass")  # 10 B of 12 B each
+    assert seen[4][1:] == (0, 30_000, "about 8.3e-06 h of one core")
+    seen.clear()
+    prepared(toys, report=lambda *told: seen.append(told))
+    assert not [told for told in seen if told[0].startswith("plan")]
+
+
+# What the summary says
+
+
+def numbered(z, z_perfect):
+    return {"numbers": {"z": {"mean": z}, "z_perfect": {"mean": z_perfect}}}
+
+
+def test_a_method_that_is_limited_by_simulated_events_is_named():
+    methods = {
+        "trees": {"m1": numbered(4.0, 5.9), "m2": numbered(4.0, 6.1)},
+        "network": {"m1": numbered(0.0, 0.0), "m2": numbered(2.0, 2.1)},
+    }
+    (sentence,) = _limited(methods)
+    assert sentence.startswith("Limited by simulated events: trees at m1, network at m2, where")
+    assert _limited({"trees": {"m1": numbered(1.0, 9.0)}}) == []
+
+
 # The reach
 
 
@@ -344,6 +453,65 @@ def test_the_reach_of_an_exponential_is_exact():
     assert crossing(x, np.exp(-x)) == -math.inf
     assert crossing(x, [10, 5, 4.999, 1]) == pytest.approx(2, abs=1e-3)
     assert 2 < crossing(x, [10, 6, 0, 0]) < 4
+
+
+def scanned(z, *, repeats=2, mass=("1", "2", "3", "4")):
+    """A projection of one method with these Z by name of the point; those without any failed."""
+    points = {f"m{m}": {"mass": float(m)} for m in mass}
+    records = [
+        {"task": SimpleNamespace(arm=ARM, point=name, repeat=r), "numbers": {"z": value}}
+        for name, value in z.items()
+        for r in range(repeats)
+    ]
+    prepared = SimpleNamespace(points=points)
+    made = SimpleNamespace(
+        records=records, prepared=prepared, projection=SimpleNamespace(arms=[ARM])
+    )
+    (row,) = reaches(made)["trees"]
+    return row
+
+
+ARM = SimpleNamespace(name="trees")
+
+
+def test_a_point_that_failed_is_left_out_of_the_reach_and_said():
+    z = {"m1": 20.0, "m2": 10.0, "m3": 5.5, "m4": 2.0}
+    whole, some = (scanned({k: v for k, v in z.items() if k != gone}) for gone in ("", "m3"))
+    assert whole["value"] == pytest.approx(crossing([1, 2, 3, 4], [*z.values()]))
+    assert some["value"] == pytest.approx(crossing([1, 2, 4], [20, 10, 2]))
+    assert (whole["missing"], some["missing"]) == ([], ["m3"])
+    assert told(some).endswith("(2.861 to 2.861); without m3, of which there is no result")
+    assert "without" not in told(whole)
+
+
+def test_no_signal_is_a_significance_of_nothing():
+    row = scanned({"m1": 20.0, "m2": 8.0, "m3": 0.0, "m4": 0.0})
+    assert 2 < row["value"] < 2.1
+    assert told(row).endswith("; fewer than 10 events of signal, so Z = 0, at m3, m4")
+
+
+def test_a_reach_of_too_few_points_is_said():
+    row = scanned({"m2": 8.0})
+    assert (row["status"], row["value"], row["missing"]) == (
+        *("too few points", None),
+        ["m1", "m3", "m4"],
+    )
+    assert told(row).startswith("at an unknown mass, as fewer than two points have results; with")
+
+
+def test_repeats_that_are_missing_at_a_point():
+    """The mean is of those there are; the interval of those that all points have."""
+    points = {"m1": {"mass": 1.0}, "m2": {"mass": 2.0}}
+    numbers = {("m1", 0): 10.0, ("m1", 1): 30.0, ("m2", 0): 1.0}
+    records = [
+        {"task": SimpleNamespace(arm=ARM, point=p, repeat=r), "numbers": {"z": z}}
+        for (p, r), z in numbers.items()
+    ]
+    made = SimpleNamespace(records=records, prepared=SimpleNamespace(points=points))
+    made.projection = SimpleNamespace(arms=[ARM])
+    (row,) = reaches(made)["trees"]
+    assert row["value"] == pytest.approx(crossing([1, 2], [20, 1]))
+    assert "low" not in row
 
 
 def test_what_is_scanned():

@@ -2,14 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 from weighted import CONTENT, projection
 
 from fivesigma.arms import learning
 from fivesigma.benchmarks import BENCHMARKS
+from fivesigma.benchmarks.heavy_quark_backgrounds import BACKGROUNDS
+from fivesigma.costs import cost_of
 from fivesigma.loading import load
+from fivesigma.plots.projections import scanned_significance
 from fivesigma.projection import Projection, TrainShare, Weights
+from fivesigma.samples import at_point
+from fivesigma.series import varying
 from fivesigma.thresholds import WORKING_POINTS
 
 FILES = {
@@ -28,9 +34,56 @@ def test_the_files_say_what_can_be_done(path):
         learning(arm, (115,))
     if found.benchmark in BENCHMARKS:
         benchmark = BENCHMARKS[found.benchmark]
-        assert set(found.points) <= set(benchmark.points)
+        for point in found.points:
+            request = at_point(benchmark, point, found.signal, "points")
+            assert benchmark.process(request.process, request.parameters)
         for request in (r for slices in found.backgrounds.values() for r in slices):
             assert request.process in benchmark.processes
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("heavy_quark")])
+def test_one_signal_and_all_backgrounds_take_three_hours_on_two_cores(name):
+    found = load(FILES[name])
+    benchmark = BENCHMARKS["heavy_quark"]
+    requests = [found.signal, *(r for slices in found.backgrounds.values() for r in slices)]
+    costs = [(cost_of(benchmark, request), request.events) for request in requests]
+    assert 3 < sum(n * cost.seconds for cost, n in costs) / 3600 < 6
+
+
+def test_totals_are_those_of_the_processes():
+    """Of the slices of a process once, of all processes that are shown together."""
+    for name in ("heavy_quark_losses", "heavy_quark_scan"):
+        found = load(FILES[name])
+        for process, slices in found.backgrounds.items():
+            whole = sum(BACKGROUNDS[one].source_fb for one in {r.process for r in slices})
+            assert found.totals.fb[process] == pytest.approx(whole)
+
+
+def test_the_losses_are_compared_at_the_mass_of_their_cross_section():
+    found = load(FILES["heavy_quark_losses"])
+    assert found.signal.parameters == {"mass_b": 1500, "mass_phi": 400}
+    assert found.selected_fb["signal"] == 0.0739
+
+
+def test_the_scan_is_a_grid_of_two_masses():
+    found = load(FILES["heavy_quark_scan"])
+    benchmark = BENCHMARKS[found.benchmark]
+    requests = [at_point(benchmark, point, found.signal, "points") for point in found.points]
+    points = {str(i): request.parameters for i, request in enumerate(requests)}
+    assert varying(points) == ["mass_b", "mass_phi"]
+    masses = {(p["mass_b"], p["mass_phi"]) for p in points.values()}
+    b, phi = ({pair[i] for pair in masses} for i in (0, 1))
+    assert len(masses) == len(points) == len(b) * len(phi) == 15
+    assert not found.signal.parameters
+    methods = {
+        method: {p: {"numbers": {"z": {"mean": float(p), "std": None}}} for p in points}
+        for method in ("trees", "network")
+    }
+    del methods["network"]["3"]  # a point without a result
+    figure = scanned_significance({"projection": {"points": points, "methods": methods}})
+    shown = {axis.get_title(): axis.images[0].get_array() for axis in figure.axes[:2]}
+    assert [*shown["trees"].shape] == [len(phi), len(b)]
+    assert (np.isfinite(shown["trees"]).sum(), np.isfinite(shown["network"]).sum()) == (15, 14)
 
 
 def test_losses_beside_all_published_tables():

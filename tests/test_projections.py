@@ -61,6 +61,7 @@ OTHER = {
         TASK, slices=(replace(SLICES[0], folder=Path("/store/cccc/numbers-1")), SLICES[1])
     ),
     "shares": replace(TASK, shares=SplitShares(train=2)),
+    "spread": replace(TASK, spread=0.2),
     "train share": replace(TASK, train_share=TrainShare(background=0.1)),
 }
 
@@ -200,8 +201,9 @@ def test_yields_behind_the_threshold(found):
     for process, value in expected.items():
         row = rows[process]
         assert abs(row["after"] - value) < 4 * row["after_error"]
-        simulated = row["simulated_after"]
-        assert row["after_error"] == pytest.approx(row["after"] / simulated**0.5)
+        share = row["after"] / row["before"]
+        assert row["effective_after"] == pytest.approx(N * share)  # of equal weights
+        assert row["after_error"] == pytest.approx(row["after"] / (N * share) ** 0.5)
     assert numbers["n_s"] == pytest.approx(rows["signal"]["after"])
     assert numbers["n_b"] == pytest.approx(rows["near"]["after"] + rows["far"]["after"])
     background = math.hypot(rows["near"]["after_error"], rows["far"]["after_error"])
@@ -251,7 +253,37 @@ def test_curves(found):
     assert np.array(curves["z"])[inside] == pytest.approx(asimov(s, near + far), rel=0.03)
 
 
+def thinned(step):
+    """A part of the events, for the same luminosity."""
+    few = gaussians(0).subset(np.arange(0, 3 * N, step))
+    return replace(few, weight=step * few.weight)
+
+
+ONE_NUMBER = Fitted(lambda _i, x: expit(x[:, 0]), (None,))
+
+
 def test_no_stable_threshold():
-    few = gaussians(0).subset(np.arange(0, 3 * N, 2000))
+    few = thinned(2000)
     with pytest.raises(ValueError, match="expected a threshold that leaves enough signal"):
-        measured(few, few, few, Fitted(lambda _i, x: expit(x[:, 0]), (None,)))
+        measured(few, few, few, ONE_NUMBER)
+
+
+def test_too_little_signal_counts_as_none():
+    """8 events before any cut, whatever the score."""
+    events = gaussians(0)
+    events.weight[events.signal] *= 8 / S
+    found = measured(events, events, events, ONE_NUMBER)
+    assert found["threshold"] == 0
+    assert [found["numbers"][k] for k in ("z", "z_error", "z_perfect", "z_max")] == [0, 0, 0, 0]
+    assert found["numbers"]["n_s"] == pytest.approx(8)
+
+
+def test_a_perfect_score_is_limited_by_the_simulated_events():
+    """It keeps all signal, and as much background as is known as well as it has to be."""
+    few = thinned(100)
+    few = few.subset(few.process < 2)  # one background, of equal weights
+    w = few.weight[few.process == 1][0]
+    for r, n in ((0.1, 101), (0.3, 13)):  # n + 1 <= (r n)^2
+        found = measured(few, few, few, ONE_NUMBER, spread=r)["numbers"]
+        assert found["z_perfect"] == pytest.approx(asimov(S, n * w), rel=0.02)
+        assert found["z"] < found["z_perfect"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fivesigma.statistics import asimov
-from fivesigma.thresholds import WORKING_POINTS, scan
+from fivesigma.thresholds import WORKING_POINTS, effective, scan
 
 N = 200_000
 S, B = 5000.0, 40_000.0
@@ -77,6 +77,32 @@ def test_too_few_simulated_events_count_as_nothing():
     assert (nothing.z_max, nothing.area, nothing.r_10) == (0, 0, 0)
 
 
+def test_what_counts_is_the_effective_number():
+    """Of 400 background events of 0.03 and one of 25 behind 0.5, the one decides: 37 +- 25."""
+    p = np.concatenate([np.full(50, 0.9), np.full(4000, 0.2), np.full(401, 0.8)])
+    w = np.concatenate([np.ones(50), np.full(4000, 25.0), np.full(400, 0.03), [25.0]])
+    found = scan(p, np.arange(len(p)) < 50, w)
+    behind = found.threshold > 0.5
+    assert found.background[600] == pytest.approx(37)
+    assert found.z[600] > 6
+    assert effective(found.background, found.background_error)[600] == pytest.approx(2.19, abs=0.01)
+    assert found.counted[behind].max() == 0
+    assert found.flatness().z_max == pytest.approx(found.z[0])
+    assert (found.threshold[found.stable()], found.counted[0]) == (0, found.z[0])
+
+
+@pytest.mark.parametrize("w", [0.1, 1.0, 3.7])
+def test_effective_numbers_of_equal_weights_are_counts(w):
+    """Ten are enough, whatever rounding does to them; of none it is 0."""
+    p, signal = np.tile([0.5, 0.7], 100), np.arange(200) < 100
+    p = np.concatenate([p, np.full(20, 0.9)])
+    signal = np.concatenate([signal, np.arange(20) < 10])
+    found = scan(p, signal, np.full(220, 10 * w))
+    n = effective(found.background, found.background_error)
+    assert n[[0, 600, 800, 950]] == pytest.approx([110, 60, 10, 0])
+    assert found.enough[[0, 600, 800, 950]].tolist() == [True, True, True, False]
+
+
 def test_an_event_of_twice_the_weight_is_two():
     p, truth, w = np.random.default_rng(0).random((3, 400)).round(1)
     truth = truth > 0.5
@@ -138,8 +164,12 @@ def test_events_expected_have_to_be_enough():
     found = scan(p, truth, np.where(truth, 1e-3, 1.0))
     assert found.counted[found.threshold < 0.05].min() > 0
     assert found.counted[found.threshold > 0.2].max() == 0
-    with pytest.raises(ValueError, match=r"leaves enough signal, .* from 5.5 and 1.1e\+04 \+- "):
-        scan(p, truth, np.where(truth, 5e-4, 1.0)).stable()
+    less = scan(p, truth, np.where(truth, 5e-4, 1.0))
+    assert (less.hopeless, less.stable(), less.counted.max()) == (True, 0, 0)
+    assert not found.hopeless
+    rough = scan(p, truth, np.where(truth, 1e-2, 1.0))
+    with pytest.raises(ValueError, match=r"leaves enough signal, .* from 110 and 1.1e\+04 \+- "):
+        rough.stable(spread=1e-3)
 
 
 BAD = {

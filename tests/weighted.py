@@ -10,7 +10,7 @@ from fivesigma.benchmarks.base import Benchmark, Cost
 from fivesigma.configuration import SampleRequest
 from fivesigma.events import Process
 from fivesigma.projection import Projection
-from fivesigma.samples import point_name, recipe
+from fivesigma.samples import at_point, point_name, recipe
 from fivesigma.selection import Selection
 from fivesigma.store import write_shard
 
@@ -82,11 +82,8 @@ def projection(**changes) -> Projection:
 
 def requests(wanted: Projection) -> list[SampleRequest]:
     """All samples of a projection."""
-    points = [BENCHMARK.points[name] for name in wanted.points] or [{}]
-    signals = [
-        wanted.signal.model_copy(update={"parameters": wanted.signal.parameters | point})
-        for point in points
-    ]
+    signals = [at_point(BENCHMARK, point, wanted.signal, "points") for point in wanted.points]
+    signals = signals or [wanted.signal]
     return [*signals, *(request for slices in wanted.backgrounds.values() for request in slices)]
 
 

@@ -31,6 +31,7 @@ from .projection import (
     ProjectionArm,
     PublishedTable,
     SplitShares,
+    Totals,
     TrainShare,
     Weights,
 )
@@ -40,7 +41,7 @@ __all__ = ["load", "parse"]
 MODELS: tuple[type[BaseModel], ...] = (
     *(SampleRequest, Grid, Held, Augmenting, Arm, Sources, Observed, Windows, Search, Published),
     Study,
-    *(Weights, SplitShares, TrainShare, ProjectionArm, PublishedTable, Projection),
+    *(Weights, SplitShares, Totals, TrainShare, ProjectionArm, PublishedTable, Projection),
 )
 
 

@@ -1,12 +1,5 @@
-r"""From the records of a projection to results.json.
+"""From the records of a projection to results.json."""
 
-With the significances $Z_a$ and $Z_b$ at neighbouring values $a < b$ of a parameter of the signal,
-those between are interpolated linearly in the logarithm, and the reach is where it crosses 5,
-
-$$ r = a + (b - a) \, \frac{\ln Z_a - \ln 5}{\ln Z_a - \ln Z_b} , \qquad Z_a \ge 5 > Z_b . $$
-"""
-
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,17 +7,18 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .projection import Projection
+from .projection_coverage import told_of_absence
+from .projection_reach import reaches, records_of, told
 from .results import heading, write
-from .series import spread, varying
 from .studies import Projected
 from .yields import Slice, Yields, correlation, weigh
 
-__all__ = ["assemble_projection", "crossing", "cutflow", "save_projection"]
+__all__ = ["assemble_projection", "cutflow", "save_projection"]
 
 Records: TypeAlias = Sequence[Mapping[str, Any]]
-DISCOVERY = 5.0
-LEAST_Z = 1e-3
 DECIMALS = 4
+FEW_EVENTS = 1.5
+"""Z of a perfect score over that of a method, below which simulated events limit the method."""
 
 
 def save_projection(made: Projected, out: Path) -> Path:
@@ -36,7 +30,7 @@ def assemble_projection(made: Projected) -> dict[str, Any]:
     """All numbers of a projection, JSON types only; cross sections in fb."""
     prepared, projection = made.prepared, made.projection
     methods = _methods(made)
-    reaches = _reaches(made)
+    found = reaches(made)
     events = weigh(prepared.slices(next(iter(prepared.points))), luminosity_fb=1.0)
     return heading(projection, prepared.luminosity_fb) | {
         "samples": {name: sample.summary() for name, sample in prepared.samples.items()},
@@ -47,9 +41,12 @@ def assemble_projection(made: Projected) -> dict[str, Any]:
             "cutflows": _cutflows(made),
             "features": list(prepared.features),
             "methods": methods,
-            "reach": reaches,
+            "reach": found,
             "correlations": _correlations(events),
             "published": _published(projection),
+            "absent": list(prepared.absent),
+            "gaps": {name: [list(ends) for ends in found] for name, found in prepared.gaps.items()},
+            "spread": projection.spread,
         },
         "trainings": [_training(record) for record in made.records],
         "interpretations": [
@@ -57,12 +54,8 @@ def assemble_projection(made: Projected) -> dict[str, Any]:
             for r in made.records
             if "interpretation" in r
         ],
-        "summary": _summary(made, methods, reaches),
+        "summary": _summary(made, methods, found),
     }
-
-
-def _records(made: Projected, arm: str, point: str) -> Records:
-    return [r for r in made.records if (r["task"].arm.name, r["task"].point) == (arm, point)]
 
 
 def _methods(made: Projected) -> dict[str, dict[str, Any]]:
@@ -71,7 +64,7 @@ def _methods(made: Projected) -> dict[str, dict[str, Any]]:
         arm.name: {
             point: _averaged(records)
             for point in made.prepared.points
-            if (records := _records(made, arm.name, point))
+            if (records := records_of(made, arm.name, point))
         }
         for arm in made.projection.arms
     }
@@ -122,8 +115,14 @@ def _curve(records: Records, name: str) -> dict[str, list[float]]:
 def _processes(made: Projected) -> dict[str, dict[str, dict[str, float]]]:
     """By point and process: simulated events, their effective number, cross sections, yield.
 
-    What is generated has the cross section behind limits on the phase space and vetoes.
+    What is generated has the cross section of the simulation, behind limits on the phase space and
+    vetoes; what is selected may have one that the study gives.
     """
+    prepared = made.prepared
+
+    def simulated(point: str, process: str) -> Sequence[Slice]:
+        return prepared.simulated[prepared.group(point, process)]
+
     found = {}
     for point in made.prepared.points:
         slices = made.prepared.slices(point)
@@ -134,8 +133,8 @@ def _processes(made: Projected) -> dict[str, dict[str, dict[str, float]]]:
             name: {
                 "n_selected": int(n[k]),
                 "n_effective": float((value[k] / error[k]) ** 2),
-                "n_generated": sum(one.n_generated for one in slices if one.name == name),
-                "generated_fb": sum(one.cross_section_fb for one in slices if one.name == name),
+                "n_generated": sum(one.n_generated for one in simulated(point, name)),
+                "generated_fb": sum(one.cross_section_fb for one in simulated(point, name)),
                 "selected_fb": float(events.cross_section_fb[k]),
                 "selected_error_fb": float(events.cross_section_error_fb[k]),
                 "expected": float(value[k]),
@@ -147,14 +146,28 @@ def _processes(made: Projected) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def _cutflows(made: Projected) -> dict[str, list[dict[str, Any]]]:
-    """By process, the signal at each point: cross section behind each cut."""
-    groups = {
-        "signal" if len(made.prepared.points) == 1 else f"signal, {point}": [one]
-        for point, one in made.prepared.signals.items()
-    }
-    for one in made.prepared.backgrounds:
-        groups.setdefault(one.name, []).append(one)
-    return {name: cutflow(slices) for name, slices in groups.items()}
+    """By process, the signal at each point: cross sections of all of it, and behind each cut.
+
+    The simulation's, not scaled to those that a study gives, which are in a row of their own.
+    """
+    totals, given = made.projection.totals, made.projection.selected_fb
+    found = {}
+    for name, slices in made.prepared.simulated.items():
+        rows = cutflow(slices)
+        for row in rows[:-1]:
+            row["behind_veto"] = name in made.prepared.vetoed
+        if totals:
+            rows.insert(0, _stated(f"total: {totals.source}", totals.fb.get(slices[0].name)))
+        if given:
+            rows.append(_stated("selected, as given", given.get(slices[0].name)))
+        found[name] = rows
+    return found
+
+
+def _stated(row: str, cross_section_fb: float | None) -> dict[str, Any]:
+    """A row of what is not simulated."""
+    value = {"cross_section_fb": cross_section_fb, "cross_section_error_fb": None}
+    return {"cut": row, **value, "behind_veto": False}
 
 
 def cutflow(slices: Sequence[Slice]) -> list[dict[str, Any]]:
@@ -163,7 +176,8 @@ def cutflow(slices: Sequence[Slice]) -> list[dict[str, Any]]:
     $$ \sigma_k = \sum_s \sigma_s \frac{n_{sk}}{N_s} , $$
 
     where cut k leaves n of the N events of slice s. Events count as independent, even showers of
-    the same hard event.
+    the same hard event. The first row is what is generated, behind limits on the phase space and
+    vetoes; no other row but the last, of all cuts, is tighter than these for sure.
     """
     sigma = np.array([[one.cross_section_fb] for one in slices])
     error = np.array([[one.cross_section_error_fb] for one in slices])
@@ -174,8 +188,13 @@ def cutflow(slices: Sequence[Slice]) -> list[dict[str, Any]]:
     value = (sigma * share).sum(axis=0)
     total = np.sqrt(((sigma * spread) ** 2 + (error * share) ** 2).sum(axis=0))
     return [
-        {"cut": row.cut, "cross_section_fb": float(x), "cross_section_error_fb": float(e)}
-        for row, x, e in zip(slices[0].cutflow, value, total, strict=True)
+        {
+            "cut": "generated" if k == 0 else row.cut,
+            "cross_section_fb": float(x),
+            "cross_section_error_fb": float(e),
+            "behind_veto": False,
+        }
+        for k, (row, x, e) in enumerate(zip(slices[0].cutflow, value, total, strict=True))
     ]
 
 
@@ -203,64 +222,13 @@ def _training(record: Mapping[str, Any]) -> dict[str, Any]:
     return head | {k: v for k, v in record.items() if k not in ("task", "curves", "interpretation")}
 
 
-def _reaches(made: Projected) -> dict[str, list[dict[str, Any]]]:
-    """By method: the value of the scanned parameter up to which Z is 5, for values of others."""
-    points = made.prepared.points
-    names = varying(points)
-    if not names:
-        return {}
-    scanned, *others = names
-    groups: dict[tuple[Any, ...], list[str]] = {}
-    for name, point in sorted(points.items(), key=lambda item: float(item[1][scanned])):
-        groups.setdefault(tuple(point[k] for k in others), []).append(name)
-    return {
-        arm.name: [
-            {"parameter": scanned, "fixed": dict(zip(others, fixed, strict=True))} | found
-            for fixed, group in groups.items()
-            if len(group) > 1 and (found := _reach(made, arm.name, group, scanned))
-        ]
-        for arm in made.projection.arms
-    }
-
-
-def _reach(made: Projected, arm: str, names: Sequence[str], scanned: str) -> dict[str, Any] | None:
-    """Of the mean significance, with the spread over repeats; none where one has failed."""
-    x = [float(made.prepared.points[name][scanned]) for name in names]
-    found = [{r["task"].repeat: r["numbers"]["z"] for r in _records(made, arm, n)} for n in names]
-    repeats = sorted(set.intersection(*(set(by_repeat) for by_repeat in found)))
-    if not repeats:
-        return None
-    z = np.array([[by_repeat[r] for by_repeat in found] for r in repeats])
-    value = crossing(x, z.mean(axis=0))
-    row: dict[str, Any] = {"grid": [x[0], x[-1]], "value": value if math.isfinite(value) else None}
-    row["status"] = "measured" if math.isfinite(value) else "below grid"
-    row["status"] = "above grid" if value == math.inf else row["status"]
-    each = [crossing(x, one) for one in z]
-    if len(each) > 1 and all(map(math.isfinite, each)):
-        interval = spread(each)
-        row |= {"low": interval.low, "high": interval.high}
-    return row
-
-
-def crossing(x: Sequence[float], z: Sequence[float] | np.ndarray) -> float:
-    """Where Z first falls below 5, of an increasing x; infinite beyond the grid on either side."""
-    log = np.log(np.maximum(np.asarray(z, dtype=np.float64), LEAST_Z) / DISCOVERY)
-    below = np.flatnonzero(log < 0)
-    if not len(below):
-        return math.inf
-    if below[0] == 0:
-        return -math.inf
-    a, b = below[0] - 1, below[0]
-    return float(x[a] + (x[b] - x[a]) * log[a] / (log[a] - log[b]))
-
-
 def _summary(
     made: Projected,
     methods: Mapping[str, Mapping[str, Any]],
-    reaches: Mapping[str, Sequence[Mapping[str, Any]]],
+    found: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> list[str]:
     """What the projection shows, in a few sentences."""
-    sentences = [f"{arm}: 5 sigma {_words(row)}." for arm, rows in reaches.items() for row in rows]
+    sentences = [f"{arm}: 5 sigma {told(row)}." for arm, rows in found.items() for row in rows]
     for point in made.prepared.points:
         z = {
             arm: by_point[point]["numbers"]
@@ -276,20 +244,31 @@ def _summary(
     collapsed = sum(record["collapsed"] for record in made.records)
     return [
         *sentences,
+        *_limited(methods),
+        *told_of_absence(made.prepared.absent, made.prepared.gaps),
         f"{len(made.records)} trainings, {collapsed} of them collapsed; significances are medians "
         f"at {made.prepared.luminosity_fb:g} /fb with the background known exactly.",
     ]
 
 
-def _words(row: Mapping[str, Any]) -> str:
-    fixed = "".join(f", {name} = {value:g}" for name, value in row["fixed"].items())
-    low, high = row["grid"]
-    name = row["parameter"]
-    if row["status"] != "measured":
-        which = "all" if row["status"] == "above grid" else "no"
-        return f"at {which} {name} from {low:g} to {high:g}{fixed}"
-    interval = f" ({row['low']:.4g} to {row['high']:.4g})" if "low" in row else ""
-    return f"up to {name} = {row['value']:.4g}{interval}{fixed}"
+def _limited(methods: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Where the rule for thresholds, and not the method, decides on Z."""
+    z = {
+        f"{arm} at {point}": one["numbers"]
+        for arm, by_point in methods.items()
+        for point, one in by_point.items()
+    }
+    few = [
+        which
+        for which, numbers in z.items()
+        if 0 < numbers["z_perfect"]["mean"] < FEW_EVENTS * numbers["z"]["mean"]
+    ]
+    if not few:
+        return []
+    return [
+        f"Limited by simulated events: {', '.join(few)}, where a score with all of the signal at 1 "
+        f"would have less than {FEW_EVENTS:g} times the Z, by the same rule for the threshold."
+    ]
 
 
 def _number(entry: Mapping[str, float | None]) -> str:

@@ -3,15 +3,16 @@
 The simulated processes are weighted to a luminosity. A file with the key `backgrounds` is one.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from .configuration import Headed, Method, Positive, SampleRequest, Strict
+from .thresholds import SPREAD
 
 __all__ = [
     *("Column", "Projection", "ProjectionArm", "PublishedTable"),
-    *("SplitShares", "TrainShare", "Weights"),
+    *("SplitShares", "Totals", "TrainShare", "Weights"),
 ]
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -75,12 +76,21 @@ class PublishedTable(Strict):
     """By method: mean and standard deviation."""
 
 
+class Totals(Strict):
+    """Cross sections of all of a process, without limits on the phase space, vetoes or cuts."""
+
+    source: str
+    """Where they are from."""
+    fb: dict[str, Annotated[float, Field(gt=0)]]
+    """By process [fb], some of those of a projection, `signal` for the signal."""
+
+
 class Projection(Headed):
     """What significance a search would have, by methods that learn from simulated processes."""
 
-    points: list[str] = Field(default_factory=list)
-    """Named parameter points of the signal to scan; by default the one that the parameters of
-    `signal` say."""
+    points: list[str | dict[str, Any]] = Field(default_factory=list)
+    """Parameter points of the signal to scan, by their names or their parameters, which `signal`
+    does not set then; by default the one that the parameters of `signal` say."""
     backgrounds: Annotated[
         dict[str, Annotated[list[SampleRequest], Field(min_length=1)]], Field(min_length=1)
     ]
@@ -88,10 +98,15 @@ class Projection(Headed):
     selected_fb: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     """Cross sections after the selection [fb], by process, `signal` for the signal; by default
     those of the simulation. All slices of a process are scaled alike."""
+    totals: Totals | None = None
+    """What cutflows begin with."""
     shares: SplitShares = SplitShares()
     """How events are split."""
     train_share: TrainShare = TrainShare()
     """How much of the events to train on is used."""
+    spread: Share = SPREAD
+    """Largest relative error of the background behind a threshold that may be chosen, by the
+    validation events."""
     repeats: Positive = 3
     """Splits and seeds, drawn anew each time."""
     arms: Annotated[list[ProjectionArm], Field(min_length=1)]
@@ -107,9 +122,11 @@ class Projection(Headed):
         if "signal" in self.backgrounds:
             raise ValueError("backgrounds: expected other names than signal; got signal")
         processes = [*([] if self.points else ["signal"]), *self.backgrounds]
-        if unknown := set(self.selected_fb) - set(processes):
-            raise ValueError(f"selected_fb: expected some of {processes}; got {sorted(unknown)}")
-        if len(set(self.points)) < len(self.points):
+        totals = self.totals.fb if self.totals else {}
+        for key, numbers in (("selected_fb", self.selected_fb), ("totals.fb", totals)):
+            if unknown := set(numbers) - set(processes):
+                raise ValueError(f"{key}: expected some of {processes}; got {sorted(unknown)}")
+        if any(point in self.points[:i] for i, point in enumerate(self.points)):
             raise ValueError(f"points: expected points that differ; got {self.points}")
         for table in self.published:
             if unknown := set(table.numbers) - set(names):

@@ -1,6 +1,6 @@
 """The weighted events of a projection, and its grid of points, methods and repeats as tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -9,8 +9,9 @@ from typing import Any
 from .arms import learning
 from .benchmarks import Benchmark
 from .configuration import SampleRequest
-from .events import Process
+from .costs import estimate, total
 from .projection import Projection
+from .projection_coverage import Range, absent, gaps, limits
 from .projections import ProjectionTask
 from .quantities import FEATURES
 from .sample import Sample
@@ -20,6 +21,20 @@ from .yields import Slice, cross_section, numbers, weigh
 __all__ = ["SIGNAL", "Prepared", "prepare_projection", "projection_tasks"]
 
 SIGNAL = "signal"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A sample of a projection."""
+
+    key: str
+    """Its name in a report."""
+    process: str
+    """What process it is of."""
+    group: str
+    """The same, for the signal with its point where there are several."""
+    request: SampleRequest
+    """What is asked for."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,18 @@ class Prepared:
     """By the name of the point."""
     backgrounds: tuple[Slice, ...]
     """Of all processes, slice by slice."""
+    simulated: dict[str, tuple[Slice, ...]]
+    """Slices with the cross sections of the simulation, by process, the signal at each point."""
+    vetoed: frozenset[str]
+    """Which of these have a veto in front of the cuts."""
+    absent: tuple[str, ...]
+    """Background processes of the benchmark that are not there."""
+    gaps: dict[str, tuple[Range, ...]]
+    """What is not covered of processes that are there, from one pTHat to another [GeV]."""
+
+    def group(self, point: str, process: str) -> str:
+        """The key of `simulated` of a process, with the signal at a point."""
+        return process if process != SIGNAL else _group(point, self.signals)
 
     def slices(self, point: str) -> tuple[Slice, ...]:
         """What is weighed together."""
@@ -65,32 +92,29 @@ def prepare_projection(
     for arm in projection.arms:
         learning(arm, (len(features),))
     signals = _signals(projection, benchmark)
-    requests = {_key(SIGNAL, name): request for name, request in signals.items()}
-    requests |= {
-        _key(name, i if len(slices) > 1 else None): request
-        for name, slices in projection.backgrounds.items()
-        for i, request in enumerate(slices)
-    }
-    _differ(projection, benchmark, requests)
+    parts = _parts(projection, signals)
+    _differ(projection, benchmark, parts)
     maker = Maker(benchmark, projection.seed, store, workers, report, missing)
-    samples = {name: maker(name, request) for name, request in requests.items()}
-    names = [SIGNAL] * len(signals)
-    names += [name for name, slices in projection.backgrounds.items() for _ in slices]
-    made = [
-        _slice(key, name, samples[key], requests[key], benchmark)
-        for key, name in zip(requests, names, strict=True)
-    ]
-    for i in range(len(signals)):
-        weigh([made[i], *made[len(signals) :]], luminosity_fb=1.0)  # where there are no events
-    made = _scaled(made, projection.selected_fb)
+    _tell(maker, parts)
+    samples = {part.key: maker(part.key, part.request) for part in parts}
+    made = [_slice(part, samples[part.key], benchmark) for part in parts]
+    n = len(signals)
+    for i in range(n):
+        weigh([made[i], *made[n:]], luminosity_fb=1.0)  # where there are no events
+    scaled = _scaled(made, projection.selected_fb)
+    backgrounds = [part.request for part in parts[n:]]
     return Prepared(
         benchmark=benchmark,
         luminosity_fb=projection.luminosity_fb or benchmark.luminosity_fb,
         features=features,
-        points={name: request.parameters for name, request in signals.items()},
+        points=_points(signals, benchmark),
         samples=samples,
-        signals=dict(zip(signals, made, strict=False)),
-        backgrounds=tuple(made[len(signals) :]),
+        signals=dict(zip(signals, scaled, strict=False)),
+        backgrounds=tuple(scaled[n:]),
+        simulated=_grouped(parts, made),
+        vetoed=_vetoed(parts, benchmark),
+        absent=absent(benchmark, {request.process for request in backgrounds}),
+        gaps=gaps(benchmark, backgrounds),
     )
 
 
@@ -106,6 +130,7 @@ def projection_tasks(projection: Projection, prepared: Prepared) -> list[Project
             slices=prepared.slices(point),
             shares=projection.shares,
             train_share=projection.train_share,
+            spread=projection.spread,
             features=prepared.features,
         )
         for repeat in range(projection.repeats)
@@ -126,26 +151,64 @@ def _features(benchmark: Benchmark) -> tuple[str, ...]:
 
 
 def _signals(projection: Projection, benchmark: Benchmark) -> dict[str, SampleRequest]:
-    signal = projection.signal
-    if not projection.points:
-        return {point_name(signal, benchmark): signal}
-    return {name: at_point(benchmark, name, signal, "points") for name in projection.points}
+    signal, found = projection.signal, dict[str, SampleRequest]()
+    bare = signal.model_copy(update={"parameters": {}})
+    for point in projection.points:
+        own = at_point(benchmark, point, bare, "points").parameters
+        if both := sorted(set(own) & set(signal.parameters)):
+            raise ValueError(
+                f"signal.parameters: expected none that points set; got {', '.join(both)} in both"
+            )
+        request = at_point(benchmark, point, signal, "points")
+        name = point if isinstance(point, str) else point_name(request, benchmark)
+        if found.setdefault(name, request) is not request:
+            raise ValueError(f"points: expected points that differ; got {name} twice")
+    return found or {point_name(signal, benchmark): signal}
 
 
-def _differ(
-    projection: Projection, benchmark: Benchmark, requests: dict[str, SampleRequest]
-) -> None:
-    """See that no part of phase space is used twice, and that all parameters are known."""
-    recipes = {
-        name: recipe(benchmark, request, seed=projection.seed) for name, request in requests.items()
+def _points(
+    signals: Mapping[str, SampleRequest], benchmark: Benchmark
+) -> dict[str, dict[str, Any]]:
+    """The parameters that some point sets, of each; what a point does not set is the default."""
+    names = dict.fromkeys(name for request in signals.values() for name in request.parameters)
+    return {
+        point: {
+            name: request.parameters.get(
+                name, (benchmark.processes[request.process].__kwdefaults__ or {}).get(name)
+            )
+            for name in names
+        }
+        for point, request in signals.items()
     }
+
+
+def _parts(projection: Projection, signals: Mapping[str, SampleRequest]) -> list[Part]:
+    """All samples, those of the signal first."""
+    parts = [
+        Part(f"{SIGNAL}, {point}", SIGNAL, _group(point, signals), request)
+        for point, request in signals.items()
+    ]
+    for name, slices in projection.backgrounds.items():
+        for i, request in enumerate(slices):
+            key = f"{name}, slice {i + 1}" if len(slices) > 1 else name
+            parts.append(Part(key, name, name, request))
+    return parts
+
+
+def _group(point: str, signals: Collection[str]) -> str:
+    return f"{SIGNAL}, {point}" if len(signals) > 1 else SIGNAL
+
+
+def _differ(projection: Projection, benchmark: Benchmark, parts: Sequence[Part]) -> None:
+    """See that no part of phase space is used twice, and that all parameters are known."""
+    recipes = {p.key: recipe(benchmark, p.request, seed=projection.seed) for p in parts}
     seen: dict[str, str] = {}
     for name, made_by in recipes.items():
         if (first := seen.setdefault(made_by.hash, name)) != name:
             raise ValueError(f"{name}: expected events of its own; got those of {first}")
-    parts = {name: made_by.process for name, made_by in recipes.items() if not made_by.process.lhe}
-    for (first, one), (name, other) in combinations(parts.items(), 2):
-        (a, b), (c, d) = _limits(one), _limits(other)
+    made = {name: made_by.process for name, made_by in recipes.items() if not made_by.process.lhe}
+    for (first, one), (name, other) in combinations(made.items(), 2):
+        (a, b), (c, d) = limits(one), limits(other)
         if one.name == other.name and max(a, c) < min(b, d):
             raise ValueError(
                 f"{name}: expected a part of phase space beside that of {first}; got pTHat from "
@@ -153,23 +216,46 @@ def _differ(
             )
 
 
-def _limits(process: Process) -> tuple[float, float]:
-    """Least and largest pTHat by the settings of a process [GeV]."""
-    said = dict(line.split(" = ") for line in process.settings if " = " in line)
-    low, high = (said.get(f"PhaseSpace:pTHat{end}") for end in ("Min", "Max"))
-    return float(low or 0), float(high or "inf")
+def _tell(maker: Maker, parts: Sequence[Part]) -> None:
+    """What is to be generated, how much of it is expected to pass, and how long it takes."""
+    wanted = [(part, maker.lacking(part.request)) for part in parts]
+    if not any(n for _, n in wanted) or maker.missing == "leave":
+        return
+    for part, n in wanted:
+        if n:
+            there = max(part.request.events - n, 0)
+            note = estimate(maker.benchmark, part.request, n)
+            maker.report(f"plan {part.key}", there, part.request.events, note)
+    whole = sum(part.request.events for part in parts)
+    note = total(maker.benchmark, [(part.request, n) for part, n in wanted])
+    maker.report("plan", max(whole - sum(n for _, n in wanted), 0), whole, note)
 
 
-def _slice(
-    key: str, name: str, sample: Sample, request: SampleRequest, benchmark: Benchmark
-) -> Slice:
-    process = benchmark.process(request.process, request.parameters)
+def _slice(part: Part, sample: Sample, benchmark: Benchmark) -> Slice:
+    process = benchmark.process(part.request.process, part.request.parameters)
     try:
         value, error = cross_section(sample, process)
         folder = numbers(sample, _features(benchmark))
     except ValueError as found:
-        raise ValueError(f"{key}: {found}") from found
-    return Slice(name, folder, value, error, sample.n_generated, sample.cutflow)
+        raise ValueError(f"{part.key}: {found}") from found
+    return Slice(part.process, folder, value, error, sample.n_generated, sample.cutflow)
+
+
+def _grouped(parts: Sequence[Part], slices: Sequence[Slice]) -> dict[str, tuple[Slice, ...]]:
+    groups: dict[str, list[Slice]] = {}
+    for part, one in zip(parts, slices, strict=True):
+        groups.setdefault(part.group, []).append(one)
+    return {name: tuple(group) for name, group in groups.items()}
+
+
+def _vetoed(parts: Sequence[Part], benchmark: Benchmark) -> frozenset[str]:
+    """Groups of which some events passed a veto in front of the cuts."""
+    requests = [(part.group, part.request) for part in parts]
+    return frozenset(
+        group
+        for group, request in requests
+        if benchmark.process(request.process, request.parameters).veto is not None
+    )
 
 
 def _scaled(slices: Sequence[Slice], selected_fb: Mapping[str, float]) -> list[Slice]:
@@ -185,10 +271,3 @@ def _scaled(slices: Sequence[Slice], selected_fb: Mapping[str, float]) -> list[S
         )
         for one in slices
     ]
-
-
-def _key(name: str, part: str | int | None) -> str:
-    """The name of a sample in a report."""
-    if part is None:
-        return name
-    return f"{name}, {part}" if isinstance(part, str) else f"{name}, slice {part + 1}"

@@ -10,7 +10,7 @@ __all__ = ["COLUMNS", "projection_tables"]
 
 COLUMNS = ("z_max", "z_0.3", "z_0.5", "z_0.8", "z_0.95", "area", "r_10")
 """Numbers that losses are compared by, in the order of the columns."""
-FIRST = ("z", "z_error", "z_before", "n_s", "n_b")
+FIRST = ("z", "z_error", "z_perfect", "z_before", "n_s", "n_b")
 
 
 def projection_tables(results: Results) -> dict[str, list[Row]]:
@@ -84,7 +84,8 @@ def _flat(numbers: Mapping[str, Mapping[str, Any]]) -> Row:
 
 def _reach(method: str, row: Mapping[str, Any]) -> Row:
     ends = {key: row.get(key) for key in ("value", "low", "high", "status")}
-    return {"method": method, "parameter": row["parameter"], **row["fixed"], **ends}
+    out = {key: ", ".join(row[key]) for key in ("missing", "no_signal")}
+    return {"method": method, "parameter": row["parameter"], **row["fixed"], **ends, **out}
 
 
 def _training(one: Mapping[str, Any]) -> Row:

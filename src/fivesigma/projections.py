@@ -11,6 +11,7 @@ pairs.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -31,7 +32,7 @@ from .projection import ProjectionArm, SplitShares, TrainShare
 from .statistics import asimov
 from .strategies import Boosted, Direct, Fitted, Learner, Start, Strategy
 from .tasks import learning, tell
-from .thresholds import ThresholdScan, scan
+from .thresholds import SPREAD, ThresholdScan, effective, scan
 from .yields import Slice, Yields, weigh
 
 __all__ = ["ProjectionTask", "measured", "of_the_whole", "training_weights"]
@@ -63,6 +64,8 @@ class ProjectionTask:
     """How they are split."""
     train_share: TrainShare
     """How much of the events to train on is used."""
+    spread: float = SPREAD
+    """Largest relative error of the background behind a threshold that may be chosen."""
     features: tuple[str, ...] = ()
     """Names of what is seen of an event."""
 
@@ -79,7 +82,7 @@ class ProjectionTask:
             ],
             "version": __version__,
         }
-        others = ("point", "repeat", "seed", "luminosity_fb")
+        others = ("point", "repeat", "seed", "luminosity_fb", "spread")
         return digest(made_of | {name: getattr(self, name) for name in others})
 
     @property
@@ -111,7 +114,7 @@ class ProjectionTask:
             "n_train": _counts(train),
             "n_test": _counts(test),
             "collapsed": bool(history and history.collapsed),
-            **measured(events, validation, test, fitted),
+            **measured(events, validation, test, fitted, spread=self.spread),
             **learning(history),
             **more,
         }
@@ -180,44 +183,62 @@ def training_weights(arm: ProjectionArm, train: Yields) -> Floats:
     return rule(k, AB_PER_FB * train.cross_section_fb, signal=signal) * train.weight / mean[k]
 
 
-def measured(events: Yields, validation: Yields, test: Yields, fitted: Fitted) -> dict[str, Any]:
-    """What is behind the threshold that the validation events say, by the test events."""
-    chosen, (here, score) = _scanned(validation, fitted)[0], _scanned(test, fitted)
-    i = chosen.stable()
+def measured(
+    events: Yields, validation: Yields, test: Yields, fitted: Fitted, *, spread: float = SPREAD
+) -> dict[str, Any]:
+    """What is behind the threshold that the validation events say, by the test events.
+
+    `z_perfect` is what the same rule leaves of a score that has all of the signal at 1, and the
+    background where it is. Z counts as 0 where too little signal is expected, even without a cut.
+    """
+    said, score = (fitted.score(0, part.x) for part in (validation, test))
+    chosen, here = _scanned(validation, said), _scanned(test, score)
+    i = chosen.stable(spread=spread)
+    perfect = [np.where(part.signal, 1.0, p) for part, p in ((validation, said), (test, score))]
+    there = _scanned(test, perfect[1])
+    best = _scanned(validation, perfect[0]).stable(spread=spread)
+    some = float(not chosen.hopeless)
     threshold = float(here.threshold[i])
-    before, after = events.expected(), test.expected(score >= threshold)
-    left = np.bincount(test.process[score >= threshold], minlength=len(test.names))
+    before = events.expected()
     return {
         "threshold": threshold,
         "numbers": {
-            "z": float(here.z[i]),
-            "z_error": float(here.z_error[i]),
+            "z": some * float(here.z[i]),
+            "z_error": some * float(here.z_error[i]),
             "n_s": float(here.signal[i]),
             "n_s_error": float(here.signal_error[i]),
             "n_b": float(here.background[i]),
             "n_b_error": float(here.background_error[i]),
-            "z_validation": float(chosen.z[i]),
+            "z_validation": some * float(chosen.z[i]),
+            "z_perfect": some * float(there.z[best]),
             "z_before": asimov(float(before[0][0]), float(before[0][1:].sum())),
             **_flatness(here),
             "auc": weighted_auc(score, test.signal, test.weight),
         },
-        "yields": {
-            name: {
-                "before": float(before[0][k]),
-                "before_error": float(before[1][k]),
-                "after": float(after[0][k]),
-                "after_error": float(after[1][k]),
-                "simulated_after": int(left[k]),
-            }
-            for k, name in enumerate(test.names)
-        },
+        "yields": _by_process(test.names, before, test.expected(score >= threshold)),
         "curves": _curves(here),
     }
 
 
-def _scanned(part: Yields, fitted: Fitted) -> tuple[ThresholdScan, NDArray[np.float32]]:
-    score = fitted.score(0, part.x)
-    return scan(score, part.signal, part.weight, origin=part.origin), score
+def _by_process(
+    names: Sequence[str], before: tuple[Floats, Floats], after: tuple[Floats, Floats]
+) -> dict[str, dict[str, float]]:
+    """Events expected before the threshold, and behind it, with errors and effective number."""
+    columns = {
+        "before": before[0],
+        "before_error": before[1],
+        "after": after[0],
+        "after_error": after[1],
+        "effective_after": effective(*after),
+    }
+    return {
+        name: {key: float(column[k]) for key, column in columns.items()}
+        for k, name in enumerate(names)
+    }
+
+
+def _scanned(part: Yields, score: NDArray[Any]) -> ThresholdScan:
+    return scan(score, part.signal, part.weight, origin=part.origin)
 
 
 def _flatness(found: ThresholdScan) -> dict[str, float]:

@@ -24,6 +24,8 @@ class Sample:
     """Its files, in order."""
     records: tuple[dict[str, Any], ...]
     """What each shard says of itself."""
+    k_factor: float = 1.0
+    """Cross section of the source over that of the generator."""
 
     @property
     def first(self) -> int:
@@ -64,7 +66,7 @@ class Sample:
 
     @property
     def cross_section_fb(self) -> tuple[float, float]:
-        """Cross section of the process and its error, the mean of the shards [fb].
+        """Cross section by the generator and its error, the mean of the shards [fb].
 
         What an event file states is the same for all of them; the rest is independent.
         """
@@ -96,8 +98,8 @@ class Sample:
                 ) from error
 
     def summary(self) -> dict[str, Any]:
-        """Provenance for a report."""
-        value, error = self.cross_section_fb
+        """Provenance for a report; the cross section has the K factor in it."""
+        value, error = (self.k_factor * x for x in self.cross_section_fb)
         first = self.records[0]
         return {
             "hash": self.folder.name,
@@ -107,6 +109,7 @@ class Sample:
             "cross_section_fb": value,
             "cross_section_error_fb": error,
             "cross_section": first["cross_section"],
+            "k_factor": self.k_factor,
             "n_generated": self.n_generated,
             "n_kept": self.n_selected,
             "cutflow": [

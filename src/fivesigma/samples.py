@@ -1,14 +1,16 @@
 """The events of a study, made where they are missing."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .arms import build
 from .benchmarks import BENCHMARKS, Benchmark
 from .configuration import Arm, SampleRequest, Search, Study
+from .costs import estimate
+from .events import Process
 from .observed import take_in
 from .pretrained import check_pretrained, enough_to_meta_train
 from .sample import Sample
@@ -17,7 +19,7 @@ from .tasks import REGIONS
 
 __all__ = [
     *("Maker", "Missing", "Report", "Samples"),
-    *("at_point", "benchmark_named", "estimate", "n_background", "point_name"),
+    *("at_point", "benchmark_named", "n_background", "normalised", "point_name"),
     *("prepare", "recipe"),
 ]
 
@@ -131,6 +133,11 @@ class Maker:
     missing: Missing = "run"
     """Whether events that are not there are made, or are an error."""
 
+    def lacking(self, request: SampleRequest) -> int:
+        """How many events of a request are to be generated."""
+        made_by = recipe(self.benchmark, request, seed=self.seed)
+        return lacking(made_by, request.events, folder=self.store)
+
     def __call__(self, role: str, request: SampleRequest, skip: int = 0) -> Sample:
         """The sample of a request, behind its first `skip` events; made where it is missing."""
         made_by, n = recipe(self.benchmark, request, seed=self.seed), request.events
@@ -140,8 +147,8 @@ class Maker:
                 f"--missing leave: expected the events of the study; {todo} of {role} are not in "
                 f"{self.store}, and are made without it"
             )
-        note = estimate(self.benchmark, request.process, todo)
-        return make(
+        note = estimate(self.benchmark, request, todo)
+        sample = make(
             made_by,
             n,
             folder=self.store,
@@ -149,17 +156,12 @@ class Maker:
             workers=self.workers,
             progress=lambda done, total: self.report(f"generate {role}", done, total, note),
         )
+        return normalised(sample, made_by.process)
 
 
-def estimate(benchmark: Benchmark, process: str, events: int) -> str:
-    """What it takes to generate events, in words."""
-    if not events:
-        return ""
-    if process not in benchmark.costs:
-        return f"{events} events"
-    cost = benchmark.costs[process]
-    minutes, space = events * cost.seconds / 60, events * cost.bytes / 1e9
-    return f"about {space:.2g} GB and {minutes:.0f} min of one core for {events} events"
+def normalised(sample: Sample, process: Process) -> Sample:
+    """The sample with the K factor of its process."""
+    return replace(sample, k_factor=1.0 if process.k_factor is None else process.k_factor)
 
 
 def _targets(study: Study, benchmark: Benchmark) -> dict[str, SampleRequest]:
@@ -168,16 +170,18 @@ def _targets(study: Study, benchmark: Benchmark) -> dict[str, SampleRequest]:
     return {name: at_point(benchmark, name, study.signal, "targets") for name in study.targets}
 
 
-def at_point(benchmark: Benchmark, name: str, request: SampleRequest, key: str) -> SampleRequest:
-    """The request at a named parameter point.
+def at_point(
+    benchmark: Benchmark, point: str | Mapping[str, Any], request: SampleRequest, key: str
+) -> SampleRequest:
+    """The request at a parameter point, by its name or its parameters.
 
     Raises:
         ValueError: There is none of that name; the key of the study is named.
     """
-    if name not in benchmark.points:
-        raise ValueError(f"{key}: expected points of {list(benchmark.points)}; got {name!r}")
-    parameters = request.parameters | benchmark.points[name]
-    return request.model_copy(update={"parameters": parameters})
+    if isinstance(point, str) and point not in benchmark.points:
+        raise ValueError(f"{key}: expected points of {list(benchmark.points)}; got {point!r}")
+    chosen = benchmark.points[point] if isinstance(point, str) else dict(point)
+    return request.model_copy(update={"parameters": request.parameters | chosen})
 
 
 def point_name(request: SampleRequest, benchmark: Benchmark) -> str:

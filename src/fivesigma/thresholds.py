@@ -5,9 +5,14 @@ a threshold $t$ keeps the signal $S(t)$ and the background $B(t)$ with the media
 
 $$ Z(t) = \sqrt{2 \left[ (S + B) \ln (1 + S / B) - S \right]} , $$
 
-which counts as 0 where of either fewer than $n$ events are expected, $S, B \ge n$, or fewer than
-$n$ simulated events are left. A search whose threshold need not be chosen with care has a $Z$ that
-is high nearly everywhere: its area and its range
+which counts as 0 where of either fewer than $n$ events are expected, $S, B < n$, or the simulated
+events that are left tell less than $n$ of equal weights would, by their effective numbers
+
+$$ n_S = (S / \sigma_S)^2 , \qquad n_B = (B / \sigma_B)^2 . $$
+
+With weights spread over orders of magnitude, a few events decide, however many are left. A search
+whose threshold need not be chosen with care has a $Z$ that is high nearly everywhere: its area and
+its range
 
 $$ A = \int_0^1 Z(t) \, dt , \qquad R_{10 \%} = \text{share of } t \text{ with }
    Z(t) \ge 0.9 \max_t Z $$
@@ -22,12 +27,14 @@ $$ \sigma_Z = \frac{1}{Z} \sqrt{ \ln^2 (1 + S / B) \, \sigma_S^2
 A threshold that leaves few events of large weight, or by chance none of them, has a $Z$ that other
 events would not confirm: `stable` asks for
 
-$$ \sigma_B^2 + w_t^2 \le (0.1 \, B)^2 , \qquad
+$$ \sigma_B^2 + w_t^2 \le (r B)^2 , \qquad
    w_t = \max \{ w_i : i \text{ among the } 3 N_B(t) \text{ background events of largest } p \} , $$
 
 where $N_B(t)$ simulated background events are left. A kind of event that is as frequent in front of
 the threshold as behind it, where one of it is expected, is missed there with a probability of
-$e^{-3}$; weights farther away do not matter.
+$e^{-3}$; weights farther away do not matter. The largest relative error $r$ is 0.1 by default. Then
+at least 100 effective events of background are left, which limits the $Z$ of any score, even of one
+that has all of the signal at 1.
 
 References:
     Revisiting Deep Learning for Particle Physics (Bardhan, 2023), thesis, IIIT Hyderabad,
@@ -44,7 +51,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .statistics import asimov
 
-__all__ = ["LEAST", "SPREAD", "WORKING_POINTS", "Flatness", "ThresholdScan", "scan"]
+__all__ = [
+    *("LEAST", "SPREAD", "WORKING_POINTS"),
+    *("Flatness", "ThresholdScan", "effective", "scan"),
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 WORKING_POINTS = (0.3, 0.5, 0.8, 0.95)
@@ -52,6 +62,7 @@ LEAST = 10
 NEAR = 3
 SPREAD = 0.1
 STEPS = 1000
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -90,9 +101,6 @@ class ThresholdScan:
     z: Floats
     """Z, standard deviations, shape (T,); 0 where no background is left."""
 
-    enough: NDArray[np.bool_]
-    """Whether as many events are expected and simulated as make a Z count, shape (T,)."""
-
     signal_error: Floats
     """Statistical error of S, events expected, shape (T,)."""
 
@@ -101,6 +109,21 @@ class ThresholdScan:
 
     largest_weight: Floats
     """w_t, largest weight of a background event near the threshold, events expected, shape (T,)."""
+
+    least: float = LEAST
+    """n, events expected, and effective number of simulated ones, that make a Z count."""
+
+    @property
+    def enough(self) -> NDArray[np.bool_]:
+        """Whether as many events are expected and simulated as make a Z count, shape (T,)."""
+        S, B = self.signal, self.background
+        n_s, n_b = effective(S, self.signal_error), effective(B, self.background_error)
+        return np.asarray(np.minimum.reduce([S, B, n_s, n_b]) >= self.least * (1 - ROUNDING))
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether less signal is expected than makes a Z count, even without a cut."""
+        return bool(self.signal[0] < self.least * (1 - ROUNDING))
 
     @property
     def counted(self) -> Floats:
@@ -119,21 +142,26 @@ class ThresholdScan:
     def stable(self, *, spread: float = SPREAD) -> int:
         """Index of the largest Z among thresholds at which B is known; the loosest, if several.
 
+        It is 0, no cut, with a Z that counts as 0, where `hopeless`.
+
         Args:
-            spread: largest relative error of B, by its statistics and by one more event of the
+            spread: r, largest relative error of B, by its statistics and by one more event of the
                 largest weight near the threshold.
 
         Raises:
-            ValueError: if B is known so well at no threshold with a Z that counts.
+            ValueError: if there is signal, but B is known so well at no threshold with a Z that
+                counts.
         """
+        if self.hopeless:
+            return 0
         error = np.hypot(self.background_error, self.largest_weight)
         known = error <= spread * self.background
         z = np.where(known, self.counted, 0.0)
         if not z.max() > 0:
             raise ValueError(
                 f"expected a threshold that leaves enough signal, and background known to "
-                f"{spread:.0%}; got none from {self.signal[0]:.3g} and {self.background[0]:.3g} "
-                f"+- {error[0]:.2g} events"
+                f"{100 * spread:g}%; got none from {self.signal[0]:.3g} and "
+                f"{self.background[0]:.3g} +- {error[0]:.2g} events"
             )
         return int(z.argmax())
 
@@ -154,7 +182,7 @@ def scan(
     weight: ArrayLike,
     *,
     origin: ArrayLike | None = None,
-    least: int = LEAST,
+    least: float = LEAST,
     steps: int = STEPS,
 ) -> ThresholdScan:
     """Significance above each threshold.
@@ -166,7 +194,7 @@ def scan(
         origin: number of what an event comes from, shape (N,); events of one origin, which is
             either signal or background, are not independent. By default all are.
         least: n, events of signal and of background that a threshold must leave for its Z to count,
-            as many expected and as many simulated.
+            as many expected, and an effective number of simulated ones.
         steps: number of steps from 0 to 1.
 
     Raises:
@@ -184,10 +212,17 @@ def scan(
     t = np.linspace(0, 1, steps + 1)
     h = np.arange(len(p)) if origin is None else np.asarray(origin)
     kinds = (of_signal, ~of_signal)
-    (S, dS, n_s), (B, dB, n_b) = (_above(p[k], w[k], h[k], t) for k in kinds)
-    enough = np.minimum.reduce([n_s, n_b, S, B]) >= least
+    (S, dS, _), (B, dB, n_b) = (_above(p[k], w[k], h[k], t) for k in kinds)
     z = np.where(B > 0, asimov(S, np.where(B > 0, B, 1.0)), 0.0)
-    return ThresholdScan(t, S, B, z, enough, dS, dB, _largest(p[~of_signal], w[~of_signal], n_b))
+    largest = _largest(p[~of_signal], w[~of_signal], n_b)
+    return ThresholdScan(t, S, B, z, dS, dB, largest, least)
+
+
+def effective(value: Floats, error: Floats) -> Floats:
+    """Numbers of events of equal weights that tell as much of sums of weights; 0 without events."""
+    some = error > 0
+    ratio = np.divide(value, error, out=np.zeros_like(value), where=some)
+    return np.asarray(ratio**2)
 
 
 def _above(

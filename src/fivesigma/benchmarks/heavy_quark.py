@@ -21,7 +21,8 @@ References:
 
 from dataclasses import replace
 
-from .base import Benchmark, Cost
+from .base import Benchmark
+from .heavy_quark_costs import COSTS
 from .heavy_quark_processes import PROCESSES, SQRT_S
 from ..detector import CMS
 from ..isolation import CMS_ISOLATION
@@ -63,5 +64,5 @@ HEAVY_QUARK = Benchmark(
     luminosity_fb=3000.0,
     background_cross_section_fb=91.25,
     source="thesis of Bardhan, Table 6.1: top pairs and top pairs with a W after the cuts",
-    costs={"signal": Cost(seconds=0.019, bytes=300), "top_pairs": Cost(seconds=0.025, bytes=50)},
+    costs=COSTS,
 )

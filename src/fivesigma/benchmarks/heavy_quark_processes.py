@@ -10,7 +10,15 @@ singlet without spin, of a code that Pythia has no particle for; PDG leaves 41 t
 their own kind. Both are narrow, 1/1000 of their mass, and within 15 widths of it. Each event has
 one decay of either kind: the two are drawn independently, 1 : 1, and drawn again while they are the
 same, so that $B$ and $\bar B$ are treated alike. Of all pairs a share of
-$2\,\beta_{b\Phi}\,\beta_{tW}$ is of this kind, with the branching ratios $\beta$.
+$2\,\beta_{b\Phi}\,\beta_{tW}$ is of this kind, with the branching ratios $\beta$. Of a heavy
+singlet $B$ the rest of the width goes to $tW : bH : bZ = 2 : 1 : 1$ (decays of eq. 5.1 of the
+thesis), and
+
+$$
+2\,\beta_{b\Phi}\,\beta_{tW} = \beta_{b\Phi} (1 - \beta_{b\Phi}) \le \tfrac14 ,
+$$
+
+which is the default.
 
 Backgrounds have all decays of tops, W, Z and H. A sample is normalised to
 
@@ -19,11 +27,11 @@ $$
 \hat p_T, \text{veto})}{\sigma_\text{Pythia}(\text{no limits, no veto})} ,
 $$
 
-whose denominator is in `BACKGROUNDS`, or in the event file. Slices in $\hat p_T$ of one process add
-up to the process. Those of W + jets and Z + jets are the tail only, $\hat p_T \ge 100$ GeV, where
-the boson recoils against a parton: behind the shower as many have a large transverse momentum as of
-a boson and the shower alone, within 8 %. No slice has what is below; the process without limits has
-all.
+whose denominator is in `heavy_quark_backgrounds`, or in the event file. Slices in $\hat p_T$ of one
+process add up to the process. Those of W + jets and Z + jets are the tail only, $\hat p_T \ge 100$
+GeV, where the boson recoils against a parton: behind the shower as many have a large transverse
+momentum as of a boson and the shower alone, within 8 %. No slice has what is below; the process
+without limits has all.
 
 References:
     Revisiting Deep Learning for Particle Physics (thesis; Table 5.1 and section 5.2)
@@ -33,16 +41,17 @@ References:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .base import PROTON, check, from_lhe, is_number, underlying
+from .heavy_quark_backgrounds import BACKGROUNDS
 from ..events import Process
 from ..les_houches import stated
 from ..vetoes import LeptonVeto
 
-__all__ = ["BACKGROUNDS", "PROCESSES", "Background", "signal"]
+__all__ = ["PROCESSES", "signal"]
 
-INFINITY, NAN = float("inf"), float("nan")
+INFINITY = float("inf")
 SQRT_S = 14000.0
 BEAMS = (f"Beams:idA = {PROTON}", f"Beams:idB = {PROTON}", f"Beams:eCM = {SQRT_S:.0f}")
 FLAVOURS = (4, 5)
@@ -70,61 +79,6 @@ VETOES: dict[str, LeptonVeto | None] = {
 }
 
 
-@dataclass(frozen=True)
-class Background:
-    """A process of Table 5.1 of the source, with all decays of what it makes."""
-
-    title: str
-    """What it is."""
-    source_fb: float
-    """Total cross section of the source, at higher order [fb]."""
-    leading_order_fb: float = NAN
-    """Total cross section of the settings without limits or a veto, by Pythia 8.317 [fb]; NaN where
-    the events have to come from a file, which states it."""
-    error_fb: float = NAN
-    """Its statistical error [fb]."""
-    settings: tuple[str, ...] = ()
-    """Settings of all of it; none where the events have to come from a file."""
-    with_parton: tuple[str, ...] = ()
-    """Settings of the part that recoils against a parton, for slices in pTHat, where the process
-    itself makes a single particle and has no pTHat."""
-
-
-BACKGROUNDS = {
-    "top_pairs": Background(
-        "pairs of top quarks", 988_570, 602_800, 560, ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
-    ),
-    "w_jets": Background(
-        "W + jets", 1.95e8, 1.5308e8, 1.7e5,
-        ("WeakSingleBoson:ffbar2W = on",),
-        ("WeakBosonAndParton:qqbar2Wg = on", "WeakBosonAndParton:qg2Wq = on"),
-    ),
-    "z_jets": Background(
-        "Z + jets, without photons", 6.33e7, 4.6819e7, 5.1e4,
-        ("WeakSingleBoson:ffbar2gmZ = on", "WeakZ0:gmZmode = 2"),
-        ("WeakBosonAndParton:qqbar2gmZg = on", "WeakBosonAndParton:qg2gmZq = on",
-         "WeakZ0:gmZmode = 2"),
-    ),
-    # "tb" and "t + jets" in the table, but its numbers are those of the channels
-    "single_top_t": Background(
-        "a top by exchange of a W, from a b in the proton", 248_000, 168_510, 250,
-        ("Top:qq2tq(t:W) = on",),
-    ),
-    "single_top_s": Background(
-        "a top and a b from a virtual W", 12_350, 7_954, 11, ("Top:ffbar2tqbar(s:W) = on",)
-    ),
-    "ww": Background("two W", 124_310, 70_690, 83, ("WeakDoubleBoson:ffbar2WW = on",)),
-    "wz": Background("a W and a Z", 51_820, 25_798, 30, ("WeakDoubleBoson:ffbar2ZW = on",)),
-    "tth": Background(
-        "pairs of top quarks with a Higgs boson", 610, 421.0, 0.7,
-        ("HiggsSM:gg2Httbar = on", "HiggsSM:qqbar2Httbar = on"),
-    ),
-    "ttw": Background("pairs of top quarks with a W", 650),
-    "ttw_plus": Background("pairs of top quarks with a W+", 433.6),
-    "ttw_minus": Background("pairs of top quarks with a W-", 216.4),
-    "ttz": Background("pairs of top quarks with a Z", 1_050),
-    "tw": Background("a top with a W", 83_100),
-}  # fmt: skip
 SLICED = ("top_pairs", "w_jets", "z_jets", "single_top_t", "single_top_s", "ww", "wz")
 FROM_FILE = tuple(name for name, background in BACKGROUNDS.items() if not background.settings)
 
@@ -133,7 +87,8 @@ def signal(
     *,
     mass_b: float = 1500.0,
     mass_phi: float = 400.0,
-    branching: float = 0.5,
+    branching: float = 0.25,
+    k_factor: float = 1.0,
     veto: str = "lepton",
     multiparton: str = "on",
 ) -> Process:
@@ -142,17 +97,20 @@ def signal(
     Args:
         mass_b: Mass of B [GeV].
         mass_phi: Mass of Phi [GeV].
-        branching: Share of the pairs with one decay of either kind, the product above; one half if
-        each B has one half of either.
+        branching: Share of the pairs with one decay of either kind, the product above; by default
+        the largest of a singlet B, one half if B decays to b Phi and t W only.
+        k_factor: Total cross section of the pairs over that at leading order, which backgrounds
+        have in their numbers of higher order; by default 1, leading order.
         veto: "lepton": drop events before hadronisation that cannot pass the cuts on lepton, jets
         and fat jet; or "none".
         multiparton: Multiparton interactions, "on" or "off".
 
     Raises:
-        ValueError: Masses below the threshold of a decay, a share beyond one half, or a value that
-        is not known.
+        ValueError: Masses below the threshold of a decay, a share beyond one half, a K factor that
+        is not above 0, or a value that is not known.
     """
     check(is_number(branching) and 0 < branching <= 0.5, "0 < branching <= 0.5", branching)
+    check(0 < _number("k_factor", k_factor) < INFINITY, "a finite k_factor > 0", k_factor)
     mass_b, mass_phi = _number("mass_b", mass_b), _number("mass_phi", mass_phi)
     check(
         PHI_MASS_MIN <= mass_phi < mass_b - MASS[BOTTOM],
@@ -184,7 +142,7 @@ def signal(
         veto=_veto(veto),
         partons=FLAVOURS,
         unlike_decays=B_PRIME,
-        k_factor=float(branching),
+        k_factor=float(branching * k_factor),
     )
 
 
