@@ -143,9 +143,7 @@ BAD = {  # changes, what the message says
         r"representation.kind: expected one of \['clouds', .*\]; got 'x'",
     ),
     "no kind": ({"representation": {"pixels": 8}}, r"representation.kind: expected .*; got None"),
-    "field": ({"representation": IMAGES | {"pixel": 9}}, "representation: .*'pixel'"),
     "value of a field": ({"representation": {"kind": "images", "pixels": 0}}, "; got 0"),
-    "option": ({"options": {"head": "new"}}, "options: .*'head'"),
     "loss": (
         {"options": {"loss": {"kind": "hinge"}}},
         r"options.loss.kind: expected one of \['asimov_significance', .*\]; got 'hinge'",
@@ -222,7 +220,30 @@ BAD = {  # changes, what the message says
     ),
     "augmented events of experts": ({"strategy": "experts", **TURN}, "trains the whole network"),
     "augmented events of trees": ({"strategy": "trees", **TURN}, "augmentation: .* got 'trees'"),
-    "argument of the network": ({"architecture": {"depth": 3}}, "architecture: .*'depth'"),
+    "argument of the network": (
+        {**CLOUDS, "architecture": {"depth": 3}},
+        r"architecture: expected keys of \['momentum'\]; got \['depth'\]",
+    ),
+    "arguments of no study": (
+        {"architecture": {"outputs": 5, "seed": 1, "shape": [4]}},
+        r"architecture: expected no keys; got \['outputs', 'seed', 'shape'\]",
+    ),
+    "option": (
+        {"options": {"los": 3}},
+        r"options: expected keys of \['loss'\]; got \['los'\]",
+    ),
+    "key of a loss": (
+        {"options": {"loss": {"kind": "significance", "gamma": 3}}},
+        r"options.loss: expected keys of \['epsilon', .*\]; got \['gamma'\]",
+    ),
+    "field": (
+        {"representation": {"kind": "images", "pixel": 3}},
+        r"representation: expected keys of \['half_width', .*\]; got \['pixel'\]",
+    ),
+    "field of several": (
+        {"representation": {"kind": "mixed", "pixel": 3}, "network": "mixed"},
+        r"representation: expected fields of \[.*\]; got \['pixel'\]",
+    ),
     "value of an argument": (
         {**CLOUDS, "architecture": {"momentum": "x"}},
         "architecture: expected momentum, one of .*; got 'x'",

@@ -199,6 +199,11 @@ def test_wrong_values(factory, parameters, message):
         factory(**parameters)
 
 
+def test_whole_numbers_make_the_samples_of_others():
+    assert qcd(mass_min=3600, veto="dijet") == qcd(mass_min=3600.0, veto="dijet")
+    assert "PhaseSpace:mHatMin = 3600.0" in qcd(mass_min=3600).settings
+
+
 def test_an_event_file_of_other_beams(tmp_path):
     path = tmp_path / "events.lhe"
     head = "<init>\n2212 2212 7000. 7000. 0 0 247000 247000 3 1\n7. 0.1 1. 1\n</init>\n"

@@ -272,8 +272,9 @@ def test_bad_study(override, expected, complain, study):
         "luminosity_fb=1e-6",
     ],
 )
-def test_a_study_is_checked_before_anything_is_made(override, complain, study):
+def test_a_study_is_checked_before_anything_is_made(override, complain, study, tmp_path):
     complain("study", study, "--set", override)
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 
 
 def test_study_files(complain, tmp_path):
@@ -321,6 +322,36 @@ def test_a_file_in_the_place_of_the_output(complain, study, tmp_path):
     assert "out" in complain("study", study, "--out", tmp_path / "out")
 
 
+@pytest.mark.usefixtures("nothing_is_made")
+@pytest.mark.parametrize("file", ["results.json", "config.yaml"])
+def test_results_of_another_study_are_kept(file, complain, study, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / file).write_text('{"name": "other"}')
+    message = complain("study", study, "--out", tmp_path / "out")
+    assert f"expected a folder of small; got results of other in {tmp_path / 'out'}" in message
+    for content in ('{"name": "small"}', "{", "3", "{}"):  # goes on to what else is wrong
+        (tmp_path / "out" / file).write_text(content)
+        wrong = ("--set", "luminosity_fb=1e-6")
+        assert "luminosity_fb" in complain("study", study, "--out", tmp_path / "out", *wrong)
+
+
+@pytest.mark.usefixtures("nothing_is_made")
+@pytest.mark.parametrize("name", ["../../x", "/tmp/y", "''", "' '", ".", "..", "a\\b"])
+def test_names_that_are_no_folders(name, complain, study, tmp_path):
+    wrong = ("--set", f"name={name}")
+    assert "name: expected the name of a folder" in complain("study", study, *wrong)
+    wrong += ("--set", "luminosity_fb=1e-6", "--out", tmp_path / "out")
+    assert "luminosity_fb" in complain("study", study, *wrong)
+
+
+def test_no_memory(monkeypatch, complain, study):
+    def fill(*_arguments, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "run", fill)
+    assert complain("study", study) == "fivesigma: out of memory"
+
+
 @pytest.fixture
 def full(monkeypatch):
     """A disk without space, in this process."""
@@ -347,7 +378,7 @@ def small_shards(of):
 def test_a_report_on_what_is_there_makes_nothing(complain, study, tmp_path):
     message = complain("study", study, "--missing", "leave")
     assert re.search(r"--missing leave: .*; \d+ of ID10 are not in .*store", message)
-    assert not (tmp_path / "store").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
 
 
 @pytest.mark.slow

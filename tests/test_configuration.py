@@ -30,6 +30,14 @@ CONTENT = {
         {"name": "supervised", "label": "supervised", "representation": IMAGES},
     ],
 }
+PUBLISHED = {
+    "label": "published",
+    "source": "arXiv",
+    "s_over_sqrt_b": [1, 2],
+    "z_after": {"0.1": {"mean": [1.5, 4], "std": [0.5, 1]}, "0.03": {"mean": [1, 2]}},
+    "auc": {"s_over_sqrt_b": [3], "mean": [0.7]},
+    "reach": {"0.1": 2.5},
+}
 SOURCES = {"events": 500, "background": {"process": "qcd", "events": 1000}}
 MISSING = object()
 BAD = {  # path, value, what the message says
@@ -82,6 +90,59 @@ BAD = {  # path, value, what the message says
     "no cuts": (("grid", "eps_b"), [], "grid.eps_b: list should have at least 1 item"),
     "eps_b of 0": (("grid", "eps_b"), [0.1, 0], "grid.eps_b.1: input should be greater than 0"),
     "eps_b of 1": (("grid", "eps_b"), [1], "grid.eps_b.0: input should be less than 1; got 1"),
+    "eps_b of one name": (("grid", "eps_b"), [0.1, 0.1 + 1e-9], "grid.eps_b: expected values that"),
+    "strength twice": (("grid", "s_over_sqrt_b"), [0, 5, 5], "grid.s_over_sqrt_b: expected values"),
+    "target twice": (("targets",), ["ID5", "ID5"], "targets: expected values that differ; got ['"),
+    "point twice": (
+        ("sources",),
+        SOURCES | {"points": ["ID5", "ID5"]},
+        "sources.points: expected values that differ; got ['ID5', 'ID5']",
+    ),
+    "region twice": (
+        ("sources",),
+        SOURCES | {"regions": ["sideband", "sideband"]},
+        "sources.regions: expected values that differ",
+    ),
+    "background twice": (
+        ("search",),
+        {"background": ["template", "template"]},
+        "search.background: expected values that differ",
+    ),
+    "published without mean": (
+        ("published",),
+        [PUBLISHED | {"z_after": {"0.1": {"std": [1, 2]}}}],
+        "published.0.z_after: expected a mean, and lists as long as s_over_sqrt_b, of 2; got {",
+    ),
+    "published columns": (
+        ("published",),
+        [PUBLISHED | {"z_after": {"0.1": {"mean": [1, 2, 3]}}}],
+        "published.0.z_after: expected a mean, and lists as long as s_over_sqrt_b, of 2; got {",
+    ),
+    "published area": (
+        ("published",),
+        [PUBLISHED | {"auc": {"s_over_sqrt_b": [3], "mean": [0.7, 0.8]}}],
+        "published.0.auc: expected a mean, and lists as long as s_over_sqrt_b, of 1; got {",
+    ),
+    "published cut": (
+        ("published",),
+        [PUBLISHED | {"z_after": {"10 %": {"mean": [1, 2]}}}],
+        "published.0.z_after.10 %.[key]: expected an eps_b, such as 0.01; got '10 %'",
+    ),
+    "published reach": (
+        ("published",),
+        [PUBLISHED | {"reach": {"0.10": 2.5}}],
+        "published.0.reach.0.10.[key]: expected an eps_b, such as 0.01; got '0.10'",
+    ),
+    "published twice": (
+        ("published",),
+        [PUBLISHED, PUBLISHED],
+        "published: expected labels other than each other and arms; got ['published', '",
+    ),
+    "published as an arm": (
+        ("published",),
+        [PUBLISHED | {"label": "CWoLa"}],
+        "published: expected labels other than each other and arms; got ['CWoLa']",
+    ),
     "no repeats": (("grid", "repeats"), 0, "grid.repeats: input should be greater than 0; got 0"),
     "seed": (("seed",), 90_000, "seed: input should be less than 90000; got 90000"),
     "luminosity": (("luminosity_fb",), -1, "luminosity_fb: input should be greater than 0; got -1"),
@@ -146,6 +207,12 @@ def test_defaults(file):
         assert arm.augmentation is None
 
 
+def test_published_numbers(tmp_path):
+    """They may be of other cuts than the grid, which an override may change."""
+    study = load(write(tmp_path, CONTENT | {"published": [PUBLISHED]}), ["grid.eps_b=[0.05]"])
+    assert study.published[0].reach == {"0.1": 2.5}
+
+
 def test_sources(tmp_path):
     content = CONTENT | {"targets": ["ID5", "ID10"], "sources": SOURCES}
     sources = load(write(tmp_path, content)).sources
@@ -182,6 +249,29 @@ def test_other_files(text, expected, tmp_path):
     with pytest.raises(ValueError, match=expected):
         load(path)
     assert str(path) in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    {
+        "key": ("a: 1\nb: {c: 1}\na: 2\n", "'a' again in {path}, line 3"),
+        "deep": ("b:\n  - {c: 1,\n    d: 2, c: 1}\n", "'c' again in {path}, line 3"),
+        "number": ("0.1: 1\n0.10: 2\n", "0.1 again in {path}, line 2"),
+        "merged": ("a: &a {b: 1}\nc:\n  <<: *a\n  <<: *a\n", "'<<' again in {path}, line 4"),
+    }.values(),
+)
+def test_a_key_that_is_there_twice(text, expected, tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    assert complaint(path) == f"expected each key once; got {expected.format(path=path)}"
+
+
+def test_a_merged_key_can_be_overridden(tmp_path):
+    arms = "arms:\n- &a {name: a, label: cwola, representation: {kind: images}}\n"
+    arms += "- &b {<<: *a, name: b}\n- {<<: *b, name: c}\n- {name: d, <<: *b}\n"
+    path = write(tmp_path, {key: value for key, value in CONTENT.items() if key != "arms"})
+    path.write_text(path.read_text() + arms)
+    assert [arm.name for arm in load(path).arms] == ["a", "b", "c", "d"]
 
 
 def test_unreadable_files(tmp_path):
@@ -234,6 +324,10 @@ def test_an_override_of_one_arm_leaves_the_others(file):
         "below a text": ("name.x.y=1", "that exist; got 'name.x.y'"),
         "no value": ("seed", "expected key=value; got 'seed'"),
         "no YAML": ("seed=[", "expected a YAML value for seed; got '['"),
+        "twice": ("grid={a: 1, a: 2}", "each key once; got 'a' again in the value of grid"),
+        "elsewhere": ("grid.folds=5", "grid.folds: expected a key that exists; got 'folds'"),
+        "below": ("arms.0.interpret.event=5", "exists (did you mean events?); got 'event'"),
+        "above": ("arms.0.title=x", "arms.0.title: expected a key that exists; got 'title'"),
     }.values(),
 )
 def test_bad_overrides(override, expected, file):

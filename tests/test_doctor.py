@@ -45,7 +45,7 @@ def test_duplicates_are_counted_across_folds(rng):
     kinematics[other[5]] = kinematics[first[7]]
     found = look(events, rng, kinematics)["duplicate events"]
     assert (found.value, found.verdict) == (4, "fault")
-    assert "1 of them in another fold" in found.words
+    assert "4 events are there more than once, 2 of them in another fold" in found.words
 
 
 def test_collapsed_folds(rng):
@@ -59,6 +59,25 @@ def test_one_sideband(rng):
     found = look(replace(events, inside=events.mass > 4700), rng)["area between sidebands"]
     assert math.isnan(found.value)
     assert found.verdict == "look"
+
+
+def test_a_constant_score(rng):
+    """All events pass, and a cut has no efficiency to be flat."""
+    events = drawn(rng)
+    constant = replace(events.scored, score=np.zeros_like(events.scored.score))
+    found = look(replace(events, scored=constant), rng)["flat efficiency"]
+    assert math.isnan(found.value)
+    assert found.verdict == "look"
+    assert found.words.endswith("in 6 bins of the mass: 100 % of all")
+
+
+def test_masses_of_few_values(rng):
+    """A bin without events says nothing."""
+    events = drawn(rng)
+    mass = np.where(events.inside, 5000.0, np.where(events.mass < 5000, 4500.0, 5600.0))
+    found = look(replace(events, mass=mass), rng)["flat efficiency"]
+    assert "in 2 bins of the mass" in found.words
+    assert math.isfinite(found.value)
 
 
 def test_distance_correlation_at_known_answers(rng):

@@ -23,6 +23,7 @@ from fivesigma.benchmarks.hidden_valley import HIDDEN_VALLEY, lhe, qcd, signal
 from fivesigma.detector import NoDetector, respond
 from fivesigma.events import Process, generate, generator_version
 from fivesigma.jets import JetDefinition, cluster
+from fivesigma.les_houches import count
 from fivesigma.selection import m_jj
 from fivesigma.vetoes import ShowerVeto
 
@@ -391,6 +392,17 @@ def hard_events(tmp_path):
     path = tmp_path / "dijets.lhe"
     path.write_text(les_houches(ENERGIES))
     return path
+
+
+def test_event_files_are_counted_whole(hard_events):
+    """Half of a file is an error in its words, zipped or not."""
+    text, zipped = hard_events.read_bytes(), hard_events.with_suffix(".lhe.gz")
+    zipped.write_bytes(gzip.compress(text))
+    assert count(hard_events) == count(zipped) == len(ENERGIES)
+    for path in (hard_events, zipped):
+        path.write_bytes(path.read_bytes()[:-40])
+        with pytest.raises(ValueError, match=r"expected a whole .* event file; got .*dijets.lhe"):
+            count(path)
 
 
 @pytest.mark.slow

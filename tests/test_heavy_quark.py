@@ -389,12 +389,13 @@ def test_a_file_stands_for_the_process_or_for_a_part_of_it(name, tmp_path):
     part = PROCESSES[name](file=str(path), cross_section_fb=9)
     assert 400 * whole.k_factor == pytest.approx(BACKGROUNDS[name].source_fb)
     assert 400 * part.k_factor == pytest.approx(9)
-    for wrong in (0, -1.0, "all"):
+    for wrong in (0, -1.0, np.inf, np.nan, "all"):
         with pytest.raises(ValueError, match="cross_section_fb"):
             PROCESSES[name](file=str(path), cross_section_fb=wrong)
-    path.write_text(path.read_text().replace("0.4 0.001", "0.0 0.001"))
-    with pytest.raises(ValueError, match=r"expected a cross section above 0 fb in .*; got 0\.0"):
-        PROCESSES[name](file=str(path))
+    for wrong in ("0.0", "inf", "nan"):
+        path.write_text(HEAD.format(a=2212, b=2212, e=7000).replace("0.4 0.001", f"{wrong} 0.001"))
+        with pytest.raises(ValueError, match=rf"cross section above 0 fb in .*; got {wrong}"):
+            PROCESSES[name](file=str(path))
 
 
 # Errors

@@ -189,9 +189,22 @@ def test_the_energy_scale_comes_after_the_threshold():
     assert ak.to_list(cluster(objects, JetDefinition()).n_jets) == [1]
 
 
-def test_unknown_algorithm():
-    with pytest.raises(ValueError, match=r"expected an algorithm of .*'anti-kt'.*; got 'antikt'"):
-        cluster(OBJECTS, JetDefinition(algorithm="antikt"))
+BAD = {
+    "algorithm": ({"algorithm": "antikt"}, r"expected an algorithm of .*'anti-kt'.*; got 'antikt'"),
+    "algorithms": ({"algorithm": ["kt"]}, r"expected an algorithm of .*; got \['kt'\]"),
+    "no radius": ({"radius": 0}, "expected a finite radius > 0; got 0"),
+    "infinite radius": ({"radius": math.inf}, "expected a finite radius > 0; got inf"),
+    "text": ({"radius": "wide"}, "expected a finite radius > 0; got 'wide'"),
+    "pt_min": ({"pt_min": -1.0}, "expected a finite pt_min >= 0; got -1.0"),
+    "NaN": ({"pt_min": math.nan}, "expected a finite pt_min >= 0; got nan"),
+    "scale": ({"energy_scale": 2.5}, "expected an energy_scale of two numbers, or none; got 2.5"),
+}
+
+
+@pytest.mark.parametrize(("fields", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_definitions(fields, message):
+    with pytest.raises(ValueError, match=message):
+        JetDefinition(**fields)
 
 
 # Substructure

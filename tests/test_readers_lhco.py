@@ -239,6 +239,11 @@ FILES = {
 }
 
 
+def test_a_dataset_that_is_no_path():
+    with pytest.raises(ValueError, match="expected dataset, a path in the file; got 3"):
+        LHCOlympics(dataset=3)
+
+
 @pytest.mark.parametrize(("make", "message"), FILES.values(), ids=FILES.keys())
 def test_wrong_files(tmp_path, make, message):
     path = tmp_path / "some.h5"

@@ -3,6 +3,7 @@
 import base64
 import copy
 import csv
+import errno
 import json
 import re
 from pathlib import Path
@@ -463,6 +464,17 @@ def test_a_report_can_be_written_again(tmp_path):
     assert write_report(tmp_path).read_bytes() == first
 
 
+def test_a_full_disk_is_told_with_the_path_and_leaves_nothing(tmp_path, monkeypatch):
+    def write(path, _content):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/tables/[a-z_]+\.csv'"):
+        write_report(save(nothing(), tmp_path))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["results.json"]
+
+
 def test_text_of_users_is_escaped(tmp_path):
     results = nothing() | {"title": "<script>alert(1)</script>"}
     assert "<script>" not in write_report(save(results, tmp_path)).read_text(encoding="utf-8")
@@ -481,6 +493,9 @@ def test_text_of_users_is_escaped(tmp_path):
             r"expected the key 'label' in points\[0\]",
         ),
         (json.dumps(nothing() | {"samples": {"signal": {}}}), "samples.signal"),
+        (json.dumps(nothing() | {"samples": []}), r"expected a mapping in samples of .*; got list"),
+        (json.dumps(fabricated() | {"points": []}), r"points of 'CWoLa, linear', .*; got none"),
+        (json.dumps(nothing() | {"reach": [3]}), r"expected a mapping in reach of .*; got list"),
     ],
 )
 def test_bad_results_are_one_line(content, message, tmp_path):

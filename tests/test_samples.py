@@ -163,6 +163,14 @@ def test_another_point_than_those_with_names(made):
     assert samples.source_names("hidden valley DD7") == ["ID5", "DD5"]
 
 
+WINDOWS = {"range": [4400, 5800], "half_width": 250, "step": 175, "sideband": 100}
+
+
+def searching(**changes):
+    """A search in two folds."""
+    return {"arms": [CWOLA], "search": {"folds": 2} | changes}
+
+
 BAD = {
     "benchmark": ({"benchmark": "valley"}, r"benchmark: expected one of \[.*\]; got 'valley'"),
     "target": ({"targets": ["ID11"]}, r"targets: expected points of \['ID1', .*; got 'ID11'"),
@@ -191,6 +199,31 @@ BAD = {
         "expected a process of .*; got 'z'",
     ),
     "luminosity": ({"luminosity_fb": 1e-6}, "luminosity_fb: expected background events"),
+    "signal as background": (
+        {"signal": {"process": "qcd", "events": 300}},
+        "signal: expected other events than those of the background; got the same, of QCD dijets",
+    ),
+    "signal as background of the sources": (
+        LEARNING | {"sources": SOURCES | {"background": signal()}},
+        "signal: expected other events than those of the background; got the same, of hidden",
+    ),
+    "efficiency of no test event": (
+        {"held_out": {"signal": 50, "background": 19}},
+        "held_out.background: expected 20 events or more, .* eps_b = 0.05 leaves one; got 19",
+    ),
+    "many folds": (
+        searching(folds=35),
+        "search: expected 70 events or more in the signal_region for 35 folds and a cut at 5 %; "
+        "got about 68 background events",
+    ),
+    "windows beyond the regions": (
+        searching(windows=WINDOWS | {"range": [4400, 5900]}),
+        "search.windows: .* within the spectrum of 4400 to 4700, .*; got 4400 to 5900",
+    ),
+    "many windows": (
+        searching(windows=WINDOWS | {"step": 1e-6}),
+        "search.windows: .* at most 1000 windows; got 1e-06, which makes 7e",
+    ),
 }
 
 
@@ -202,11 +235,43 @@ def test_bad_studies(changes, message, made):
     assert made == []
 
 
+def test_a_spectrum_in_two_windows(made, monkeypatch):
+    """Said before anything is made."""
+    signal_region = VALLEY.selection.region("signal_region")
+    regions = [replace(signal_region, windows=((4700.0, 5000.0), (5100.0, 5500.0)))]
+    regions += [VALLEY.selection.region("sideband")]
+    other = replace(VALLEY, selection=replace(VALLEY.selection, regions=tuple(regions)))
+    monkeypatch.setitem(module.BENCHMARKS, "hidden_valley", other)
+    message = r"search.background: .* of one window for spectrum; got 2"
+    with pytest.raises(ValueError, match=message):
+        prepared(made, **searching(background=["spectrum"]))
+    assert made == []
+
+
+TIGHT = {"grid": {"s_over_sqrt_b": [0], "eps_b": [0.1, 0.017]}}
+
+
+def test_a_search_that_cannot_cut_is_told_before_it_trains(made):
+    message = r"search: expected 59 events or more in the sideband for 2 .*; got about 5. back"
+    with pytest.raises(ValueError, match=message):
+        prepared(made, **searching() | TIGHT)
+
+
+def test_a_search_that_can_cut(made):
+    prepared(made, **searching())
+    prepared(made, **searching() | {"grid": {"s_over_sqrt_b": [0], "eps_b": [0.1, 0.025]}})
+    prepared(made, **searching(background=["template"]) | TIGHT)
+
+
 CEILING = arm(label="supervised", supervised_events=150)
 FEW = {  # what a study asks for, the key of too small a sample, how many events it needs
-    "background": ({"luminosity_fb": 5, "grid": {"s_over_sqrt_b": [0]}}, "background", 741),
+    "background": (
+        {"luminosity_fb": 5, "grid": {"s_over_sqrt_b": [0], "eps_b": [0.1]}},
+        "background",
+        741,
+    ),
     "held out": ({"held_out": {"signal": 50, "background": 600}}, "background", 668),
-    "signal": ({"grid": {"s_over_sqrt_b": [20]}}, "signal", 215),
+    "signal": ({"grid": {"s_over_sqrt_b": [20], "eps_b": [0.1]}}, "signal", 215),
     "supervised": ({"arms": [CEILING]}, "signal", 200),
 }
 
@@ -261,6 +326,14 @@ def test_represented_events_are_those_of_the_region(sample, folder):
 def test_represented_events_are_kept(sample, folder, monkeypatch):
     monkeypatch.setattr(JetImages, "__call__", None)
     assert represent(sample, SEEN, VALLEY, silent) == folder
+
+
+def test_events_that_cannot_be_read_leave_no_folder(tmp_path):
+    broken = fabricated.sample(tmp_path / "sample", 20)
+    broken.shards[1].write_bytes(b"")
+    with pytest.raises((OSError, ValueError)):
+        represent(broken, SEEN, VALLEY, silent)
+    assert sorted(path.name for path in broken.folder.iterdir()) == [p.name for p in broken.shards]
 
 
 def test_more_shards_are_represented_anew(sample, folder):

@@ -12,7 +12,7 @@ from toys import SHIFTS, auc
 from fivesigma import __version__, sources
 from fivesigma.digest import digest
 from fivesigma.prediction import logits, predict
-from fivesigma.sources import Source, learnt, load_network, pretrain
+from fivesigma.sources import AGAIN, Source, learnt, load_network, opened, pretrain
 from fivesigma.strategies.metatransfer import MetaSettings
 from fivesigma.training import TrainingSettings
 
@@ -313,9 +313,9 @@ BYTES = {
 }
 
 
-def complaint(path, shape=(4,)):
+def complaint(path, shape=(4,), hint=""):
     with pytest.raises(ValueError, match=r"expected a .*network") as caught:
-        load_network(path, shape)
+        load_network(path, shape, hint=hint)
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
@@ -328,11 +328,13 @@ def test_other_files(name, tmp_path):
         torch.save(OBJECTS[name], tmp_path / "network.pt")
     else:
         (tmp_path / "network.pt").write_bytes(BYTES[name])
-    assert "delete it and run again" in complaint(tmp_path / "network.pt")
+    assert complaint(tmp_path / "network.pt").endswith(")")
+    assert complaint(tmp_path / "network.pt", hint=AGAIN).endswith("); delete it and run again")
 
 
 def test_no_file(tmp_path):
-    complaint(tmp_path / "network.pt")
+    message = complaint(tmp_path / "network.pt", hint=AGAIN)
+    assert message.endswith(f"got no such file: {tmp_path / 'network.pt'}")
 
 
 def test_truncated_files(file, tmp_path):
@@ -353,6 +355,20 @@ def test_random_bytes(start, tmp_path):
 def test_a_network_for_other_events(file):
     message = complaint(file[0], shape=(5,))
     assert message.startswith("expected a network for events of shape (5,); got (4,) in ")
+
+
+@pytest.mark.parametrize("end", [0, 3, 20, 100, -1])
+def test_broken_events_are_named(end, folder, tmp_path):
+    whole = (folder / "one" / "features" / "sideband.npy").read_bytes()
+    path = tmp_path / "sideband.npy"
+    path.write_bytes(whole[:end])
+    message = (
+        r"whole file of represented events; got .*sideband.npy \(.*\); delete it and run again"
+    )
+    with pytest.raises(ValueError, match=message):
+        opened(path)
+    path.write_bytes(whole)
+    assert np.array_equal(opened(path), np.load(path))
 
 
 def test_a_source_without_events(tmp_path):

@@ -21,7 +21,7 @@ from fivesigma.jets import JetDefinition, cluster
 from fivesigma.kinematics import dijet_mass
 from fivesigma.sample import Sample
 from fivesigma.selection import Cut, Selection
-from fivesigma.store import Recipe, default_folder, lacking, make, open_sample
+from fivesigma.store import Recipe, check_writable, default_folder, lacking, make, open_sample
 from fivesigma.vetoes import ShowerVeto
 
 INFINITY = float("inf")
@@ -410,6 +410,15 @@ def test_a_file_where_the_store_should_be(tmp_path):
         make(RECIPE, 20, folder=tmp_path / "store")
 
 
+def test_a_folder_is_checked_and_not_made(tmp_path):
+    (tmp_path / "file").touch()
+    for wrong in ("file", "file/below"):
+        with pytest.raises(OSError, match=r"expected a folder; got .*file$"):
+            check_writable(tmp_path / wrong)
+    check_writable(tmp_path / "new" / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
 def test_no_permission(tmp_path):
     tmp_path.chmod(0o500)
@@ -422,7 +431,7 @@ def test_errors_of_a_worker_arrive(tmp_path):
     wrong = replace(RECIPE, process=replace(PROCESS, settings=("No:such = on",)))
     with pytest.raises(ValueError, match="got 'No:such = on'"):
         make(wrong, 20, folder=tmp_path, workers=1)
-    assert list((tmp_path / wrong.hash).iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from fivesigma.samples import recipe
 from fivesigma.sources import load_network
 from fivesigma.strategies import STRATEGIES
 from fivesigma.studies import run
+from fivesigma.tasks import Pretraining
 
 IN_PROCESS = partial(LocalCluster, processes=False)
 
@@ -154,10 +156,21 @@ def test_a_record_that_cannot_be_written_is_a_failure(go, tmp_path, monkeypatch)
     }
 
 
+@pytest.mark.parametrize("content", ["3", "null", "[1, 2]", "{}", '{"hash": "other"}', "{"])
+def test_what_is_no_record_is_not_there(content, tmp_path):
+    crew = studies.Crew(tmp_path, 1, None, silent)
+    task = Pretraining(SimpleNamespace(hash="0123"), tmp_path / "network.pt", "title")
+    (tmp_path / "0123.json").write_text(content)
+    assert crew.record(task) is None
+    (tmp_path / "0123.json").write_text('{"hash": "0123"}')
+    assert crew.record(task) == {"hash": "0123"}
+
+
 @pytest.mark.slow
-def test_all_tasks_that_fail_are_an_error(go):
+def test_all_tasks_that_fail_are_an_error(go, tmp_path):
     with pytest.raises(ValueError, match=rf"^broken, ID10, .*: {FAILURE}$"):
         go(arms=[BROKEN], **ONE)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

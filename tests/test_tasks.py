@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from fivesigma.measurement import evaluate
 from fivesigma.statistics import asimov
-from fivesigma.tasks import Task, Training
+from fivesigma.tasks import Task, Training, blocks
 
 TASK = Task(
     arm=CWOLA,
@@ -219,3 +219,10 @@ def test_all_data_sets_of_a_grid_at_once(plan):
 
     assert drawn(task.run()["trainings"]) == drawn(alone)
     assert len(alone) == 4
+
+
+def test_broken_events_are_named(tmp_path):
+    np.save(tmp_path / "signal_region.npy", np.ones((5, 4), np.float32))
+    (tmp_path / "sideband.npy").write_bytes((tmp_path / "signal_region.npy").read_bytes()[:-1])
+    with pytest.raises(ValueError, match=rf"got {tmp_path / 'sideband.npy'} \(.*\); delete it"):
+        blocks(tmp_path)

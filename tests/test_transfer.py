@@ -278,6 +278,8 @@ def test_bad_options():
         transfer.Transfer(head="old")
     with pytest.raises(ValueError, match="expected schedule 'whole' or 'probe first'; got 'probe'"):
         transfer.Transfer(schedule="probe")
+    with pytest.raises(ValueError, match="expected meta, a mapping of settings; got 3"):
+        transfer.MetaTransfer(meta=3)
 
 
 @pytest.mark.parametrize("kind", ["transfer", "metatransfer", "zero_shot"])

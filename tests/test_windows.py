@@ -55,6 +55,10 @@ BAD = {
         "expected a range as wide as .* 700 GeV; got 4400 to 5000",
     ),
     "step": (lambda: sliding((0, 1), half_width=0.1, step=0, sideband=0.1), "step above 0; got 0"),
+    "many": (
+        lambda: sliding((0, 701), half_width=0.25, step=1e-6, sideband=0.25),
+        "at most 1000 windows; got 1e-06, which makes 7e",
+    ),
     "width": (lambda: Window(5000, 0, 150), "expected a window with widths above 0"),
     "NaN": (lambda: Window(np.nan, 1, 150), "expected a window with widths above 0"),
 }

@@ -4,7 +4,8 @@ A name or a field that does not exist is an error that names the arm and the key
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -130,7 +131,7 @@ def _training(arm: Method, strategy: Strategy, shape: tuple[int, ...]) -> Traini
     settings = _settings(arm, "training")
     if not isinstance(strategy, Trees | Boosted):
         make = partial(NETWORKS[arm.network], shape, seed=0)
-        _made(arm, "architecture", make, arm.architecture)
+        _made(arm, "architecture", make, arm.architecture, ours=("outputs", "seed", "shape"))
     elif settings.best_by != "loss":
         raise ValueError(
             f"arms: {arm.name}: training.best_by: expected loss, by which trees are stopped; got "
@@ -139,7 +140,22 @@ def _training(arm: Method, strategy: Strategy, shape: tuple[int, ...]) -> Traini
     return settings
 
 
-def _made(arm: Method, key: str, kind: Callable[..., Any], fields: dict[str, Any]) -> Any:
+def _made(
+    arm: Method,
+    key: str,
+    kind: Callable[..., Any],
+    fields: dict[str, Any],
+    *,
+    ours: Sequence[str] = (),
+) -> Any:
+    """Make a thing of its fields; `ours` are those that no study decides."""
+    parameters = inspect.signature(kind).parameters
+    known = sorted(parameters.keys() - ours)
+    unknown = sorted(fields.keys() - known)
+    takes_all = inspect.Parameter.VAR_KEYWORD in {p.kind for p in parameters.values()}
+    if unknown and not takes_all:  # else it says itself what it does not know
+        expected = f"keys of {known}" if known else "no keys"
+        raise ValueError(f"arms: {arm.name}: {key}: expected {expected}; got {unknown}")
     try:
         return kind(**fields)
     except (TypeError, ValueError) as error:

@@ -18,10 +18,10 @@ from .progress import Display
 from .projected import save_projection
 from .projection import Projection
 from .report import write_report
-from .results import save
+from .results import name_in, save
 from .samples import normalised, recipe
 from .selection import table
-from .store import default_folder, lacking, make
+from .store import check_writable, default_folder, lacking, make
 from .studies import Projected, Run, project, run
 
 __all__ = ["app", "main"]
@@ -190,8 +190,7 @@ def _study(
     scheduler: str | None = None,
     missing: Literal["run", "leave"] = "run",
 ) -> None:
-    out, store = out or Path("runs") / wanted.name, store or default_folder()
-    out.mkdir(parents=True, exist_ok=True)
+    out, store = _folder(wanted.name, out), store or default_folder()
     with Display() as display:
         options: dict[str, Any] = {"scheduler": scheduler, "missing": missing, "report": display}
         options |= {"out": out, "store": store, "workers": workers}
@@ -208,6 +207,21 @@ def _study(
     typer.echo(f"report: {page.resolve()}")
     if made.failures and missing == "run":
         raise typer.Exit(1)
+
+
+def _folder(name: str, out: Path | None) -> Path:
+    """Where the results go; made when there are any."""
+    if out is None:
+        if name.strip() in ("", ".", "..") or {"/", "\\"} & set(name):
+            raise ValueError(
+                f"name: expected the name of a folder, without / and \\, or --out; got {name!r}"
+            )
+        out = Path("runs") / name
+    check_writable(out / "records")
+    there = name_in(out)
+    if there not in (None, name):
+        raise ValueError(f"expected a folder of {name}; got results of {there} in {out}")
+    return out
 
 
 def _sentences(results: Path) -> list[str]:
@@ -234,9 +248,9 @@ def main() -> None:
     """Run the command line; what a user can cause is one line and exit code 2."""
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-    except (TyperException, ValueError, OSError, FloatingPointError) as error:
+    except (TyperException, ValueError, OSError, FloatingPointError, MemoryError) as error:
         text = error.format_message() if isinstance(error, TyperException) else str(error)
-        sys.stderr.write(f"fivesigma: {' '.join(text.split())}\n")
+        sys.stderr.write(f"fivesigma: {' '.join(text.split()) or 'out of memory'}\n")
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

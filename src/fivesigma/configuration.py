@@ -3,27 +3,23 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from .entries import Efficiencies, Named, Width, columns, different
 
 __all__ = [
-    "Arm",
-    "Grid",
-    "Headed",
-    "Held",
-    "Method",
-    "Positive",
-    "Published",
-    "SampleRequest",
-    "Search",
-    "Sources",
-    "Strict",
-    "Study",
-    "Windows",
+    *("Arm", "Grid", "Headed", "Held", "Method", "Positive", "Published", "SampleRequest"),
+    *("Search", "Sources", "Strict", "Study", "Windows"),
 ]
 
 Positive = Annotated[int, Field(gt=0)]
-Efficiency = Annotated[float, Field(gt=0, lt=1)]
-Width = Annotated[float, Field(gt=0)]
 
 
 class Strict(BaseModel):
@@ -46,21 +42,16 @@ class SampleRequest(Strict):
 class Grid(Strict):
     """What is scanned."""
 
-    s_over_sqrt_b: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)]
+    s_over_sqrt_b: Annotated[
+        list[Annotated[float, Field(ge=0)]], Field(min_length=1), AfterValidator(different)
+    ]
     """Signal strength S/sqrt(B) in the signal region, before any cut on the score."""
     repeats: Positive = 3
     """Pseudo-data sets at each strength, drawn anew each time."""
     restarts: Positive = 1
     """Trainings on each pseudo-data set, from different seeds."""
-    eps_b: Annotated[list[Efficiency], Field(min_length=1)] = [0.1, 0.01, 0.001]
+    eps_b: Efficiencies = [0.1, 0.01, 0.001]
     """Background efficiencies of the cut."""
-
-    @field_validator("s_over_sqrt_b", "eps_b")
-    @classmethod
-    def _differ(cls, values: list[float]) -> list[float]:
-        if len(set(values)) < len(values):
-            raise ValueError("expected values that differ")
-        return values
 
 
 class Held(Strict):
@@ -135,7 +126,7 @@ class Arm(Method):
 class Sources(Strict):
     """Other samples, with labels, to learn from before the data are looked at."""
 
-    points: Literal["others"] | list[str] = "others"
+    points: Annotated[Literal["others"] | list[str], AfterValidator(different)] = "others"
     """Named parameter points of the signal; the target's is always left out."""
     events: Positive
     """Number of generated signal events of each point."""
@@ -143,9 +134,9 @@ class Sources(Strict):
     """Parameters of the signal process besides those of the point."""
     background: SampleRequest
     """Background events; they follow those of the study in the same sample, so none is in both."""
-    regions: Annotated[list[Literal["signal_region", "sideband"]], Field(min_length=1)] = [
-        "signal_region"
-    ]
+    regions: Annotated[
+        list[Literal["signal_region", "sideband"]], Field(min_length=1), AfterValidator(different)
+    ] = ["signal_region"]
     """Where the events are taken from."""
 
 
@@ -172,7 +163,7 @@ class Windows(Strict):
     """Between two centres [GeV]."""
     sideband: Width
     """Width of each sideband [GeV]."""
-    eps_b: Annotated[list[Efficiency], Field(min_length=1)] | None = None
+    eps_b: Efficiencies | None = None
     """Background efficiencies of the cuts; by default those of the grid. A window has fewer events
     than the whole, and cuts as tight may leave none."""
 
@@ -199,7 +190,9 @@ class Search(Strict):
     """Whether scores are standardised in the mass, by polynomials of that degree, before they are
     cut; by default they are not."""
     background: Annotated[
-        list[Literal["interpolation", "template", "spectrum"]], Field(min_length=1)
+        list[Literal["interpolation", "template", "spectrum"]],
+        Field(min_length=1),
+        AfterValidator(different),
     ] = ["interpolation", "template"]
     """Where the background behind a cut is taken from: the efficiency in the sidebands, simulated
     events of the signal region, those held out, or a fit to the spectrum of what passes in the
@@ -228,14 +221,16 @@ class Published(Strict):
     """Where they are printed."""
     s_over_sqrt_b: list[float]
     """Signal strength of the columns."""
-    z_after: dict[str, dict[Literal["mean", "std"], list[float]]]
+    z_after: dict[Named, dict[Literal["mean", "std"], list[float]]]
     """By eps_b: significance after the cut."""
     auc: dict[Literal["s_over_sqrt_b", "mean", "std"], list[float]] | None = None
     """Area under the ROC curve."""
-    reach: dict[str, float] = {}
+    reach: dict[Named, float] = {}
     """By eps_b: S/sqrt(B) for 5 sigma after the cut."""
     arm: str | None = None
     """Name of the method that they are numbers of; by default of none of them."""
+
+    _columns = field_validator("z_after", "auc")(columns)
 
 
 class Headed(Strict):
@@ -258,7 +253,7 @@ class Headed(Strict):
 class Study(Headed):
     """A grid of trainings on samples of one benchmark."""
 
-    targets: list[str] = []
+    targets: Annotated[list[str], AfterValidator(different)] = []
     """Named parameter points of the signal to run the study for; by default the one that the
     parameters of `signal` say."""
     background: SampleRequest
@@ -289,6 +284,11 @@ class Study(Headed):
             raise ValueError(
                 f"search: expected arms without interpret, which takes one network; got "
                 f"{interpreted}"
+            )
+        labels = [published.label for published in self.published]
+        if len({*labels, *names}) < len(labels) + len(names):
+            raise ValueError(
+                f"published: expected labels other than each other and arms; got {labels}"
             )
         for published in self.published:
             if published.arm not in (None, *names):

@@ -151,12 +151,10 @@ def _collapsed(events: Events) -> Finding:
 def _twice(events: Events, kinematics: NDArray[Any]) -> Finding:
     _, inverse, counts = np.unique(kinematics, axis=0, return_inverse=True, return_counts=True)
     copies = counts[inverse.ravel()] > 1
-    n = int(counts[counts > 1].sum())
-    pairs = {
-        (row, fold)
-        for row, fold in zip(inverse.ravel()[copies], events.scored.fold[copies], strict=True)
-    }
-    across = len(pairs) - len({row for row, _ in pairs})
+    n = int(copies.sum())
+    rows, folds = inverse.ravel()[copies], events.scored.fold[copies]
+    several = np.bincount(np.unique(np.stack([rows, folds]), axis=1)[0], minlength=len(counts)) > 1
+    across = int(several[rows].sum())
     words = f"{n} events are there more than once, {across} of them in another fold as well"
     return Finding("duplicate events", n, "fault" if n else "fine", words)
 
@@ -182,10 +180,14 @@ def _flat(events: Events, eps: float) -> Finding:
     edges = np.quantile(mass, np.linspace(0, 1, BINS + 1)[1:-1])
     which = np.searchsorted(edges, mass)
     n, k = (np.bincount(which, weights=w, minlength=BINS) for w in (None, passed))
-    share = k.sum() / n.sum()
+    n, k, share = n[n > 0], k[n > 0], k.sum() / n.sum()
+    words = f"efficiency at {100 * eps:g} % in {len(n)} bins of the mass: "
+    if not 0 < share < 1 or len(n) < 2:
+        words += f"{100 * share:g} % of all"
+        return Finding("flat efficiency", math.nan, "look", words)
     T = float(((k - n * share) ** 2 / (n * share * (1 - share))).sum())
-    p = float(chi2.sf(T, BINS - 1))
-    words = f"efficiency at {100 * eps:g} % in {BINS} bins of the mass: chi2 = {T:.1f}, p = {p:.2g}"
+    p = float(chi2.sf(T, len(n) - 1))
+    words += f"chi2 = {T:.1f}, p = {p:.2g}"
     return Finding("flat efficiency", T, "fine" if p > 0.01 else "look", words)
 
 

@@ -8,6 +8,7 @@ The anti-kt jet clustering algorithm (Cacciari, Salam, Soyez, 2008)
 https://arxiv.org/abs/0802.1189
 """
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +32,11 @@ ALGORITHMS = {
 
 @dataclass(frozen=True)
 class JetDefinition:
-    """How objects become jets."""
+    """How objects become jets.
+
+    Raises:
+        ValueError: An unknown algorithm, or a number that is none, not finite or out of range.
+    """
 
     algorithm: str = "anti-kt"
     """One of `ALGORITHMS`."""
@@ -42,6 +47,19 @@ class JetDefinition:
     energy_scale: tuple[float, float] | None = (2.5, 0.15)
     """(a, b) of the factor sqrt((a - b |eta|)^2 / pt + 1) on the four-momentum, as in the Delphes
     CMS card; None for no factor."""
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in [*ALGORITHMS]:
+            expected = f"an algorithm of {sorted(ALGORITHMS)}"
+            raise ValueError(f"expected {expected}; got {self.algorithm!r}")
+        if not _finite(self.radius) or self.radius <= 0:
+            raise ValueError(f"expected a finite radius > 0; got {self.radius!r}")
+        if not _finite(self.pt_min) or self.pt_min < 0:
+            raise ValueError(f"expected a finite pt_min >= 0; got {self.pt_min!r}")
+        scale = self.energy_scale
+        pair = isinstance(scale, tuple | list) and len(scale) == 2 and all(map(_finite, scale))
+        if scale is not None and not pair:
+            raise ValueError(f"expected an energy_scale of two numbers, or none; got {scale!r}")
 
 
 def cluster(objects: ak.Array, definition: JetDefinition, *, leading: int = 2) -> ak.Array:
@@ -56,14 +74,7 @@ def cluster(objects: ak.Array, definition: JetDefinition, *, leading: int = 2) -
         N * {n_jets, jets: var * {pt, eta, phi, mass [GeV], constituents: var * {pt, eta, phi,
         species}}} with at most `leading` jets an event, sorted; `n_jets` counts all. Jets that
         contain an isolated object are left out.
-
-    Raises:
-        ValueError: Unknown algorithm.
     """
-    if definition.algorithm not in ALGORITHMS:
-        raise ValueError(
-            f"expected an algorithm of {sorted(ALGORITHMS)}; got {definition.algorithm!r}"
-        )
     objects = ak.to_packed(objects)  # FastJet reads the buffers as they lie
     sequence = fastjet.ClusterSequence(
         _cartesian(objects),
@@ -136,6 +147,10 @@ def subjet_axes(constituents: ak.Array, numbers: Sequence[int]) -> list[NDArray[
     with _quiet():
         sequence = fastjet.ClusterSequence(_cartesian(massless), rule)
         return [_directions(sequence.exclusive_jets_up_to(n), n) for n in numbers]
+
+
+def _finite(x: object) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
 
 
 def _cartesian(objects: ak.Array) -> ak.Array:

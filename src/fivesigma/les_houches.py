@@ -16,6 +16,7 @@ __all__ = ["count", "cross_section_fb", "hard_event", "head", "see_weights", "st
 
 FB_PER_PB = 1e3
 SAME = 1e-4
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error)
 
 
 def head(path: Path) -> Any:
@@ -27,7 +28,7 @@ def head(path: Path) -> Any:
             warnings.simplefilter("ignore")
             file = pylhe.LHEFile.fromfile(str(path))
         file.events.close()  # a generator that holds the file open
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except UNREADABLE as error:
         raise ValueError(f"expected a Les Houches event file; got {path} ({error})") from error
     return file.init
 
@@ -44,8 +45,19 @@ def stated(path: Path) -> tuple[list[tuple[int, float]], float]:
 
 
 def count(path: Path) -> int:
-    """Events in a file."""
-    return int(pylhe.LHEFile.count_events(str(path)))
+    """Events in a file.
+
+    Raises:
+        ValueError: A file that ends early, or is not readable.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # pylhe's way to say where it breaks
+            return int(pylhe.LHEFile.count_events(str(path)))
+    except (*UNREADABLE, RuntimeWarning) as error:
+        raise ValueError(
+            f"expected a whole Les Houches event file; got {path} ({error})"
+        ) from error
 
 
 def cross_section_fb(lhe: Any) -> tuple[float, float]:

@@ -52,7 +52,6 @@ def take_in(
     selection = dataclasses.asdict(benchmark.selection)
     place = folder / f"data-{digest(made_of | {'selection': selection})}"
     if not (place / "whole").exists():
-        place.mkdir(parents=True, exist_ok=True)
         batches, n = [], 0
         for batch in made_by.batches(data.path):
             batches.append(benchmark.selection(batch))

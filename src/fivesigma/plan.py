@@ -8,14 +8,15 @@ from typing import Literal
 from .arms import Built, build
 from .background import Spectrum
 from .configuration import Arm, Search, Study
+from .demands import check_windows, spectrum_of
 from .representations import REPRESENTATIONS, Representation
 from .represented import represent
 from .sample import Sample
 from .samples import Report, Samples
 from .searches import SearchTask, windows
 from .sources import Source
-from .tasks import REGIONS, Pretraining, Task, Training, blocks
-from .windows import demand, within
+from .tasks import Pretraining, Task, Training, blocks
+from .windows import demand
 
 __all__ = ["Plan"]
 
@@ -44,7 +45,7 @@ class Plan:
         search = self.study.search
         assert search is not None
         self._demand(search)
-        spectrum = self._spectrum(search)
+        spectrum = spectrum_of(search, self.samples.benchmark)
         sets = {0.0: search.null_sets} | {
             s: self.study.grid.repeats for s in self.study.grid.s_over_sqrt_b if s > 0
         }
@@ -67,14 +68,12 @@ class Plan:
         """Ask for events in each window."""
         if search.windows is None:
             return
-        regions = map(self.samples.benchmark.selection.region, REGIONS)
-        spectrum = [window for region in regions for window in region.windows]
+        check_windows(search, self.samples.benchmark)
         observed = self.samples.observed
         for sample in (self.samples.background, *([observed] if observed else [])):
             events = blocks(self._folder(sample, REPRESENTATIONS["dijet"]()))
             least = min(map(self._n_background, self.study.arms)) / max(len(events.parts[0]), 1)
             try:
-                within(search.windows.range, spectrum)
                 demand(
                     windows(search.windows),
                     events[:][:, 0],
@@ -84,19 +83,6 @@ class Plan:
                 )
             except ValueError as error:
                 raise ValueError(f"search.windows: {error}") from error
-
-    def _spectrum(self, search: Search) -> Spectrum | None:
-        """Where a spectrum is fitted, if that is asked for."""
-        if "spectrum" not in search.background:
-            return None
-        benchmark = self.samples.benchmark
-        inside, sidebands = (benchmark.selection.region(name).windows for name in REGIONS)
-        if len(inside) != 1:
-            raise ValueError(
-                f"search.background: expected a signal region of one window for spectrum; got "
-                f"{len(inside)}"
-            )
-        return Spectrum(sidebands, inside[0], benchmark.sqrt_s)
 
     def _of_data(self, search: Search, spectrum: Spectrum | None) -> list[SearchTask]:
         """Searches in events that are not simulated."""

@@ -11,6 +11,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,12 @@ def load_results(folder: Path) -> Results:
         raise ValueError(f"expected a list of trainings in {path}; got {results['points']!r:.40}")
     for i, point in enumerate(results["points"]):
         _require(point, POINT_KEYS, f"points[{i}] of {path}")
+    reach = results.get("reach") or {}
+    _require(reach, (), f"reach of {path}")
+    trained = {point["method"] for point in results["points"]}
+    if lost := [method for method in reach if method not in trained]:
+        raise ValueError(f"expected points of {lost[0]!r}, which is in reach, in {path}; got none")
+    _require(results["samples"], (), f"samples of {path}")
     for name, sample in results["samples"].items():
         _require(sample, SAMPLE_KEYS, f"samples.{name} of {path}")
     return dict(results)
@@ -192,7 +199,18 @@ def _save_table(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write to a temporary name, then rename.
+
+    Raises:
+        OSError: It cannot be written; the path is told, which Python leaves out of a full disk's.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        with suppress(OSError):  # of a folder that is a file, say
+            partial.unlink(missing_ok=True)

@@ -30,11 +30,11 @@ def represent(
     folder = sample.folder / f"{representation.name}-{first}{len(sample.shards)}"
     if all((folder / f"{name}.npy").exists() for name in REGIONS):
         return folder
-    folder.mkdir(exist_ok=True)
     counts = dict.fromkeys(REGIONS, 0)  # m_jj of a cutflow is not rounded to float32
     for events in sample.batches(columns=["m_jj"]):
         for name, inside in _inside(benchmark, events).items():
             counts[name] += int(inside.sum())
+    folder.mkdir(exist_ok=True)
     paths = {name: folder / f".{name}.{os.getpid()}.tmp" for name in REGIONS}
     try:
         with ExitStack() as stack:  # plain files: a memory map on a full disk kills the process

@@ -4,7 +4,9 @@ It holds every number that a report prints, traceable to configuration, samples 
 """
 
 import datetime as dt
+import json
 import math
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,11 @@ from .reach import Reach, reach, reach_of_cuts
 from .representations import JetImages
 from .sample import Sample
 from .searched import searched
-from .studies import Run, write_json
+from .sources import opened
+from .studies import Run, write_json, write_text
 from .tasks import REGIONS, Task
 
-__all__ = ["assemble", "heading", "save", "write"]
+__all__ = ["assemble", "heading", "name_in", "save", "write"]
 
 AVERAGED = 4000
 BIN_GEV = 100.0
@@ -40,11 +43,22 @@ def save(run: Run, out: Path) -> Path:
 
 def write(study: Study | Projection, results: dict[str, Any], out: Path) -> Path:
     """Write config.yaml and results.json; returns the latter."""
+    out.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False)
-    (out / "config.yaml").write_text(text)
+    write_text(out / "config.yaml", text)
     path = out / "results.json"
     write_json(path, results)
     return path
+
+
+def name_in(folder: Path) -> str | None:
+    """The name of the study whose results are in a folder; None if none can be read."""
+    for file, read in (("results.json", json.loads), ("config.yaml", yaml.safe_load)):
+        with suppress(OSError, ValueError, TypeError, LookupError, yaml.YAMLError):
+            name = read((folder / file).read_text())["name"]
+            if isinstance(name, str):
+                return name
+    return None
 
 
 def assemble(run: Run) -> dict[str, Any]:
@@ -213,7 +227,7 @@ def _average_images(run: Run) -> dict[str, dict[str, Any]]:
         if not isinstance(stored, JetImages) or kind in averages:
             continue
         averages[kind] = {
-            role: np.load(folder / f"{REGIONS[0]}.npy", mmap_mode="r")[:AVERAGED].mean(0).tolist()
+            role: opened(folder / f"{REGIONS[0]}.npy")[:AVERAGED].mean(0).tolist()
             for role, folder in zip(("signal", "background"), task.pools, strict=True)
         }
     return averages

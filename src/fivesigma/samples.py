@@ -8,8 +8,16 @@ from typing import Any, Literal
 
 from .arms import build
 from .benchmarks import BENCHMARKS, Benchmark
-from .configuration import Arm, SampleRequest, Search, Study
+from .configuration import Arm, SampleRequest, Study
 from .costs import estimate
+from .demands import (
+    check_recipes,
+    check_windows,
+    enough_expected,
+    enough_held_out,
+    enough_observed,
+    spectrum_of,
+)
 from .events import Process
 from .observed import take_in
 from .pretrained import check_pretrained, enough_to_meta_train
@@ -55,6 +63,12 @@ class Samples:
             return n_background(study, self.benchmark, arm)
         return int(self.observed.passed(REGIONS[0]))
 
+    def expected(self, study: Study) -> dict[str, float]:
+        """Background events in each region of the smallest data."""
+        n = min(self.n_background(study, arm) for arm in study.arms)
+        inside, outside = map(self.background.passed, REGIONS)
+        return {REGIONS[0]: n, REGIONS[1]: n * outside / inside}
+
     def luminosity_fb(self, study: Study) -> float:
         """Integrated luminosity to which these belong [1/fb]."""
         benchmark = self.benchmark
@@ -73,7 +87,8 @@ def prepare(
             that is not there.
     """
     benchmark = benchmark_named(study.benchmark)
-    if min(n_background(study, benchmark, arm) for arm in study.arms) < 1:
+    least = min(n_background(study, benchmark, arm) for arm in study.arms)
+    if least < 1:
         raise ValueError(
             "luminosity_fb: expected background events in the signal region; got none at "
             f"{study.luminosity_fb or benchmark.luminosity_fb:g} /fb"
@@ -81,17 +96,22 @@ def prepare(
     targets = _targets(study, benchmark)
     points = _source_points(study, benchmark, list(targets))
     check_pretrained(study, targets)
-
-    sample = Maker(benchmark, study.seed, store, workers, report, missing)
-    others = [study.sources.background] if study.sources else []
-    for request in (*targets.values(), *points.values(), study.background, *others):
-        made_by = recipe(benchmark, request, seed=study.seed)  # what is wrong is said at once
-        if (n := made_by.process.showers) > 1:
-            raise ValueError(f"showers: expected 1, as showers share hard events; got {n}")
+    enough_held_out(study)
+    if study.search:
+        check_windows(study.search, benchmark)
+        spectrum_of(study.search, benchmark)
+        if study.luminosity_fb is not None or study.search.data is None:
+            enough_expected(study, study.search, {REGIONS[0]: least})
+    backgrounds = [study.background, *([study.sources.background] if study.sources else [])]
+    signals = [*targets.values(), *points.values()]
+    check_recipes(
+        *([recipe(benchmark, r, seed=study.seed) for r in part] for part in (signals, backgrounds))
+    )
     data = study.search.data if study.search else None
     observed = take_in(data, benchmark, folder=store, report=report) if data else None
     if observed and study.search:
-        _searchable(study, study.search, observed)
+        enough_observed(study, study.search, observed)
+    sample = Maker(benchmark, study.seed, store, workers, report, missing)
     samples = Samples(
         observed=observed,
         benchmark=benchmark,
@@ -101,6 +121,8 @@ def prepare(
         source_background=_source_background(study, benchmark, sample),
     )
     _enough(study, samples)
+    if study.search:
+        enough_expected(study, study.search, samples.expected(study))
     enough_to_meta_train(study, samples.sources, samples.source_background)
     return samples
 
@@ -236,19 +258,6 @@ def recipe(benchmark: Benchmark, request: SampleRequest, *, seed: int) -> Recipe
     """How the events of a request are made."""
     process = benchmark.process(request.process, request.parameters)
     return Recipe(process, benchmark.detector, benchmark.jets, benchmark.selection, seed=seed)
-
-
-def _searchable(study: Study, search: Search, observed: Sample) -> None:
-    """Ask a file for events in both regions, before anything is simulated for it."""
-    k, eps = search.folds, min(study.grid.eps_b)
-    behind = 0 if search.background == ["template"] else math.ceil(k / eps / 2)
-    for region, least in ((REGIONS[0], 2 * k), (REGIONS[1], max(2 * k, behind))):
-        if (got := observed.passed(region)) < least:
-            cutflow = ", ".join(f"{row.cut}: {row.count}" for row in observed.cutflow)
-            raise ValueError(
-                f"search.data.path: expected {least} events or more in the {region} for {k} folds "
-                f"and a cut at {100 * eps:g} %; got {got} ({cutflow})"
-            )
 
 
 def _enough(study: Study, samples: Samples) -> None:

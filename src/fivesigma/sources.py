@@ -28,8 +28,10 @@ from .schedule import TrainingSettings
 from .strategies.metatransfer import MetaSettings, meta_train
 from .training import Progress, fit, silent
 
-__all__ = ["Source", "learnt", "load_network", "pretrain"]
+__all__ = ["AGAIN", "Source", "learnt", "load_network", "opened", "pretrain"]
 
+AGAIN = "; delete it and run again"
+"""What to do about a broken file of the store."""
 LEARNT = ("learns", "names", "representation")
 """What a file says of the source that its network learnt from."""
 
@@ -141,7 +143,7 @@ def _meta_train(source: Source, path: Path, *, progress: Progress) -> dict[str, 
     data = _data(source)
     assert source.meta is not None
     data = data.subset(_reserved(data, source.meta.reserved, source.seed))
-    content, network = _read(base)
+    content, network = _read(base, AGAIN)
     network, history = meta_train(
         network, _tasks(data), source.meta, seed=source.seed, progress=progress
     )
@@ -150,17 +152,18 @@ def _meta_train(source: Source, path: Path, *, progress: Progress) -> dict[str, 
     return record | dataclasses.asdict(history) | {"seconds": sum(history.seconds)}
 
 
-def load_network(path: Path, shape: tuple[int, ...]) -> nn.Module:
+def load_network(path: Path, shape: tuple[int, ...], *, hint: str = "") -> nn.Module:
     """A pretrained network, in evaluation mode.
 
     Args:
         path: file of the network.
         shape: shape of an event it is to be used on.
+        hint: what to do about a file that is broken.
 
     Raises:
         ValueError: no whole file of a network, or one for events of another shape.
     """
-    content, network = _read(path)
+    content, network = _read(path, hint)
     if tuple(content["shape"]) != tuple(shape):
         got = tuple(content["shape"])
         raise ValueError(f"expected a network for events of shape {shape}; got {got} in {path}")
@@ -179,7 +182,7 @@ def learnt(path: Path) -> dict[str, Any]:
     return {key: content[key] for key in LEARNT}
 
 
-def _read(path: Path) -> tuple[dict[str, Any], nn.Module]:
+def _read(path: Path, hint: str = "") -> tuple[dict[str, Any], nn.Module]:
     """The content of a file, and its network in evaluation mode."""
     try:
         with zipfile.ZipFile(path) as file:
@@ -188,18 +191,18 @@ def _read(path: Path) -> tuple[dict[str, Any], nn.Module]:
         content = torch.load(path, weights_only=True)
         network = NETWORKS[content["network"]](content["shape"], **content["made_as"])
         network.load_state_dict(content["state"])
+    except FileNotFoundError as error:
+        raise ValueError(f"expected a whole file of a network; got no such file: {path}") from error
     except (OSError, RuntimeError, LookupError, TypeError, EOFError, ValueError) as error:
-        raise _broken(path, error) from error
+        raise _broken(path, error, hint) from error
     except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise _broken(path, error) from error
+        raise _broken(path, error, hint) from error
     return content, network.eval()
 
 
-def _broken(path: Path, error: Exception) -> ValueError:
+def _broken(path: Path, error: Exception, hint: str) -> ValueError:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return ValueError(
-        f"expected a whole file of a network; got {path} ({reason}); delete it and run again"
-    )
+    return ValueError(f"expected a whole file of a network; got {path} ({reason}){hint}")
 
 
 def _reserved(data: Dataset, share: float, seed: int) -> NDArray[np.bool_]:
@@ -228,10 +231,7 @@ def _tasks(data: Dataset) -> list[Dataset]:
 def _data(source: Source) -> Dataset:
     """All events, y = 0 for the background and 1, 2, ... for the signals."""
     folders = (source.background, *source.signals)
-    arrays = [
-        [np.load(folder / f"{region}.npy", mmap_mode="r") for region in source.regions]
-        for folder in folders
-    ]
+    arrays = [[opened(folder / f"{region}.npy") for region in source.regions] for folder in folders]
     counts = [sum(map(len, parts)) for parts in arrays]
     for folder, n in zip(folders, counts, strict=True):
         if n == 0:
@@ -242,6 +242,21 @@ def _data(source: Source) -> Dataset:
     events = Blocks(tuple(part for parts in arrays for part in parts))
     x = Rows(events, np.arange(len(events)))
     return Dataset(x, process, process > 0, weight)
+
+
+def opened(path: Path) -> NDArray[Any]:
+    """Represented events, still on disk.
+
+    Raises:
+        ValueError: no whole file of an array.
+    """
+    try:
+        events: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        got = f"{path} ({reason}){AGAIN}"
+        raise ValueError(f"expected a whole file of represented events; got {got}") from error
+    return events
 
 
 def _save(content: dict[str, Any], path: Path) -> None:

@@ -8,6 +8,7 @@ temporary name and renamed: what has a shard's name is whole.
 """
 
 import dataclasses
+import errno
 import hashlib
 import json
 import math
@@ -39,6 +40,7 @@ from .selection import Selection
 __all__ = [
     "Recipe",
     "Sample",
+    "check_writable",
     "cores",
     "default_folder",
     "lacking",
@@ -99,6 +101,20 @@ def default_folder() -> Path:
     return Path(os.environ.get("FIVESIGMA_STORE", "~/.cache/fivesigma")).expanduser()
 
 
+def check_writable(folder: Path) -> None:
+    """Check that a folder can be made, or written to if it is there; nothing is made.
+
+    Raises:
+        OSError: No permission, or something else in its place.
+    """
+    folder = folder.absolute()
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"expected a folder; got {there}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
+
 def open_sample(recipe: Recipe, n: int, *, folder: Path, skip: int = 0) -> Sample:
     """N generated events of a sample behind the first `skip`, which must all be on disk.
 
@@ -146,11 +162,11 @@ def make(
     if n < 1:
         raise ValueError(f"expected a number of events >= 1; got {n}")
     wanted = _shards(recipe, n, folder, skip)
-    (folder / recipe.hash).mkdir(parents=True, exist_ok=True)
     todo = [path for path in wanted if read_record(path) is None]
     report = progress or (lambda done, total: None)
     report(len(wanted) - len(todo), len(wanted))
     if todo:
+        check_writable(folder / recipe.hash)
         _run(recipe, todo, wanted, workers=workers or cores(), report=report)
     sample = open_sample(recipe, n, folder=folder, skip=skip)
     if (read := sample.n_generated + sample.n_failed) < n:
@@ -264,6 +280,7 @@ def write_shard(events: ak.Array, record: dict[str, Any], path: Path) -> None:
     table = ak.to_arrow_table(events, extensionarray=False)
     table = table.replace_schema_metadata({RECORD: json.dumps(record).encode()})
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
         temporary.replace(path)

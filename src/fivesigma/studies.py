@@ -29,7 +29,7 @@ from .searches import SearchTask
 from .store import cores
 from .tasks import Pretraining, Task
 
-__all__ = ["Projected", "Run", "project", "run", "write_json"]
+__all__ = ["Projected", "Run", "project", "run", "write_json", "write_text"]
 
 Job: TypeAlias = Task | SearchTask | Pretraining | ProjectionTask
 
@@ -196,9 +196,11 @@ class Crew:
     def record(self, task: Job) -> dict[str, Any] | None:
         """The record of a task; None if it is not done."""
         try:
-            return dict(json.loads(self._path(task).read_text()))
+            content = json.loads(self._path(task).read_text())
         except (OSError, ValueError):
             return None
+        whole = isinstance(content, dict) and content.get("hash") == task.hash
+        return content if whole else None
 
     def do(self, stage: str, tasks: Sequence[Job], *, again: Any = None) -> list[dict[str, str]]:
         """Do what is missing; returns what failed."""
@@ -207,7 +209,6 @@ class Crew:
             self.report(stage, len(tasks) - len(missing), len(tasks), "")
         if not missing:
             return []
-        self.records.mkdir(parents=True, exist_ok=True)
         with dask.config.set(WORKERS), ExitStack() as stack:
             cluster = self.scheduler or stack.enter_context(
                 LocalCluster(
@@ -251,7 +252,9 @@ class Crew:
         if error:
             return error
         try:
-            write_json(self._path(task), future.result())
+            content = future.result()
+            self.records.mkdir(parents=True, exist_ok=True)
+            write_json(self._path(task), content)
         except ValueError as wrong:
             return ValueError(f"expected a record of finite numbers: {wrong}")
         return None
@@ -266,8 +269,12 @@ def _run(task: Job) -> dict[str, Any]:
 
 def write_json(path: Path, content: object) -> None:
     """Write to a temporary name, then rename."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write to a temporary name, then rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    text = json.dumps(content, indent=1, allow_nan=False)
     try:
         temporary.write_text(text)
         temporary.replace(path)

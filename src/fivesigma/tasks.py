@@ -28,7 +28,7 @@ from .mixtures import Counts, Mixture, Pool, mix, pure
 from .networks import NETWORKS
 from .rows import Blocks, Rows
 from .schedule import History
-from .sources import Source, load_network, pretrain
+from .sources import AGAIN, Source, load_network, opened, pretrain
 from .strategies import Learner, Start, Strategy
 from .training import Progress
 
@@ -218,7 +218,8 @@ class Task:
 
     def _start(self, built: Built) -> Start:
         if self.source is not None:
-            network = load_network(self.source, built.seen.shape)
+            hint = "" if self.arm.pretrained else AGAIN
+            network = load_network(self.source, built.seen.shape, hint=hint)
             return lambda seed: network
         make = partial(NETWORKS[self.arm.network], built.seen.shape, **self.arm.architecture)
         return lambda seed: make(seed=seed)
@@ -272,7 +273,7 @@ def _joined(
 def blocks(*folders: Path) -> Blocks:
     """Represented events of both regions of each folder, end to end, still on disk."""
     paths = [folder / f"{region}.npy" for folder in folders for region in REGIONS]
-    return Blocks(tuple(np.load(path, mmap_mode="r") for path in paths))
+    return Blocks(tuple(map(opened, paths)))
 
 
 def _counts(data: Dataset) -> dict[str, int]:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["Window", "demand", "sliding", "within"]
 
 Interval: TypeAlias = tuple[float, float]
+MOST = 1000  # windows
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,17 @@ def sliding(
         sideband: width of each sideband [GeV].
 
     Raises:
-        ValueError: if a width is not positive, or no window lies in the span.
+        ValueError: if a width is not positive, or no window lies in the span, or more than 1000 do.
     """
     if not 0 < step < math.inf:
         raise ValueError(f"expected a step above 0; got {step}")
     first = Window(span[0] + half_width + sideband, half_width, sideband)
-    n = 1 + math.floor((span[1] - first.edges[-1]) / step + 1e-9)
+    steps = (span[1] - first.edges[-1]) / step + 1e-9
+    if not steps < MOST:
+        raise ValueError(
+            f"expected a step of at most {MOST} windows; got {step:g}, which makes {steps:g}"
+        )
+    n = 1 + math.floor(steps)
     if n < 1:
         raise ValueError(
             f"expected a range as wide as a window and its sidebands, "

@@ -190,7 +190,7 @@ def from_file(name: str) -> Callable[..., Process]:
     showers, how often each of its events can be decayed and showered, cross_section_fb, what its
     events stand for where it has only some of the decays [fb], by default all of the process, veto
     and multiparton as the signal. It raises ValueError for another file, other beams, or a cross
-    section that is not above 0.
+    section that is not finite and above 0.
     """
 
     def process(
@@ -204,8 +204,9 @@ def from_file(name: str) -> Callable[..., Process]:
         path, n = from_lhe(file, showers, sqrt_s=SQRT_S)
         _, file_fb = stated(path)
         source_fb = BACKGROUNDS[name].source_fb if cross_section_fb is None else cross_section_fb
-        check(_number("cross_section_fb", source_fb) > 0, "cross_section_fb > 0", source_fb)
-        check(file_fb > 0, f"a cross section above 0 fb in {path}", file_fb)
+        finite = 0 < _number("cross_section_fb", source_fb) < INFINITY
+        check(finite, "a finite cross_section_fb > 0", source_fb)
+        check(0 < file_fb < INFINITY, f"a finite cross section above 0 fb in {path}", file_fb)
         made = _background(name, (), veto=veto, multiparton=multiparton)
         settings = tuple(line for line in made.settings if line not in BEAMS)
         return replace(made, settings=settings, lhe=path, showers=n, k_factor=source_fb / file_fb)

@@ -125,6 +125,7 @@ def qcd(*, mass_min: float = 3000.0, veto: str = "none", multiparton: str = "on"
         f"0 <= mass_min < {highest:.0f} GeV",
         mass_min,
     )
+    mass_min = float(mass_min)  # 3600 and 3600.0 are one sample
     phase_space = ("PhaseSpace:pTHatMin = 700", f"PhaseSpace:mHatMin = {mass_min}")
     return Process(
         name="QCD dijets",

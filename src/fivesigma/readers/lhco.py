@@ -86,6 +86,8 @@ class LHCOlympics:
     def __post_init__(self) -> None:
         for name in ("particles", "leading", "chunk"):
             positive(name, getattr(self, name))
+        if not isinstance(self.dataset, str | None):
+            raise ValueError(f"expected dataset, a path in the file; got {self.dataset!r}")
 
     def batches(self, path: Path) -> Iterator[ak.Array]:
         """Read a file; see `Reader.batches`. The species of particles is not known.

@@ -142,6 +142,8 @@ class MetaTransfer(Transfer):
         super().__post_init__()
         if isinstance(self.meta, Mapping):
             object.__setattr__(self, "meta", MetaSettings(**self.meta))
+        if not isinstance(self.meta, MetaSettings):
+            raise ValueError(f"expected meta, a mapping of settings; got {self.meta!r}")
 
 
 @dataclass(frozen=True)
