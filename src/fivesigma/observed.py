@@ -76,7 +76,7 @@ def _fields(data: Observed, benchmark: Benchmark) -> dict[str, Any]:
         raise ValueError(f"search.data: expected a benchmark of jets alone; got {benchmark.name!r}")
     try:
         jets = dataclasses.replace(benchmark.jets, **said)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"search.data.options.definition: {error}") from error
     return data.options | {"definition": jets}
 
