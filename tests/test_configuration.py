@@ -143,6 +143,11 @@ BAD = {  # path, value, what the message says
         [PUBLISHED | {"label": "CWoLa"}],
         "published: expected labels other than each other and arms; got ['CWoLa']",
     ),
+    "published of another signal": (
+        ("published",),
+        [PUBLISHED | {"target": "ID10"}],
+        "published: expected targets of []; got 'ID10'",
+    ),
     "no repeats": (("grid", "repeats"), 0, "grid.repeats: input should be greater than 0; got 0"),
     "seed": (("seed",), 90_000, "seed: input should be less than 90000; got 90000"),
     "luminosity": (("luminosity_fb",), -1, "luminosity_fb: input should be greater than 0; got -1"),

@@ -534,6 +534,20 @@ def test_published_numbers_of_a_method_have_its_colour():
     assert colours["theirs"] == colours["CWoLa, other"] != colours["CWoLa, linear"]
 
 
+@pytest.mark.parametrize("name", ["auc", "significance"])
+def test_published_numbers_of_a_signal_are_drawn_beside_it(name):
+    results = of_signals("ID10", "DD10")
+    (published,) = results["published"]
+
+    def drawn(**of):
+        figure = FIGURES[name](results | {"published": [published | of]})
+        return [len(axis.collections) for axis in figure.axes[:4]]
+
+    n, each, first = len(CUTS) if name == "significance" else 1, drawn(), drawn(target="ID10")
+    assert first[:n] == each[:n]
+    assert all(a < b for a, b in zip(first[n:], each[n:], strict=True) if b)
+
+
 def test_accuracies_are_drawn_once_for_each_training():
     results = fabricated(methods=("CWoLa, linear",), strengths=(3.0, 5.0), repeats=3)
     figure = FIGURES["accuracy"](results)

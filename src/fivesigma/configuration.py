@@ -229,6 +229,8 @@ class Published(Strict):
     """By eps_b: S/sqrt(B) for 5 sigma after the cut."""
     arm: str | None = None
     """Name of the method that they are numbers of; by default of none of them."""
+    target: str | None = None
+    """Name of the target that they are numbers of; by default beside all."""
 
     _columns = field_validator("z_after", "auc")(columns)
 
@@ -290,7 +292,8 @@ class Study(Headed):
             raise ValueError(
                 f"published: expected labels other than each other and arms; got {labels}"
             )
-        for published in self.published:
-            if published.arm not in (None, *names):
-                raise ValueError(f"published: expected arms of {names}; got {published.arm!r}")
+        for key, known in (("arm", names), ("target", self.targets)):
+            for got in (getattr(published, key) for published in self.published):
+                if got not in (None, *known):
+                    raise ValueError(f"published: expected {key}s of {known}; got {got!r}")
         return self

@@ -59,7 +59,7 @@ def significance(results: Results) -> Figure:
         for axis, key in zip(row, keys, strict=True):
             for one in group:
                 draw_spread(axis, one, partial(at_cut, eps_b=key, key="z_after"))
-            drawn |= _published(axis, results, shown, ["z_after", key])
+            drawn |= _published(axis, results, shown, ["z_after", key], target)
             before = [(p["s_over_sqrt_b"], at_cut(p, key, "z_before")) for p in results["points"]]
             z = [spread([b for a, b in before if a == strength]).median for strength in x]
             axis.plot([0, *x], [0, *z], color=INK, ls=":", lw=1.3, zorder=2)
@@ -81,8 +81,9 @@ def _published(
     results: Results,
     shown: Sequence[Series],
     path: Sequence[str],
+    target: str,
 ) -> dict[str, Artist]:
-    """Draw the numbers that others have published; handles by label.
+    """Draw the numbers that others have published of a signal; handles by label.
 
     They have the colour of the method that they are of, else a grey.
     """
@@ -92,6 +93,7 @@ def _published(
             axis, other, found, colour=colours.get(str(other.get("arm")), GREY)
         )
         for other in results.get("published") or []
+        if other.get("target") in (None, target)
         if (found := reduce(lambda numbers, key: numbers.get(key, {}), path, other))
     }
 
@@ -125,7 +127,7 @@ def auc(results: Results) -> Figure:
     for axis, (target, group) in zip(axes, groups.items(), strict=True):
         for one in group:
             draw_spread(axis, one, lambda point: number(point["auc"]))
-        drawn |= _published(axis, results, shown, ["auc"])
+        drawn |= _published(axis, results, shown, ["auc"], target)
         axis.axhline(0.5, color=INK, ls=":", lw=1.3)
         axis.set(xlabel=BEFORE, title=target if len(groups) > 1 else "")
     axes[0].set_ylabel("AUC in the signal region" if len(groups) == 1 else "AUC")
