@@ -215,7 +215,7 @@ class Crew:
                     n_workers=min(self.workers, len(missing)),
                     threads_per_worker=1,
                     dashboard_address=":0",  # any free port; None would insist on 8787
-                    silence_logs=logging.CRITICAL,
+                    silence_logs=logging.CRITICAL + 1,  # of what an interrupt closes, too
                 )
             )
             client = stack.enter_context(Client(cluster))
