@@ -18,7 +18,6 @@ from .demands import (
     enough_observed,
     spectrum_of,
 )
-from .events import Process
 from .observed import take_in
 from .pretrained import check_pretrained, enough_to_meta_train
 from .sample import Sample
@@ -27,7 +26,7 @@ from .tasks import REGIONS
 
 __all__ = [
     *("Maker", "Missing", "Report", "Samples"),
-    *("at_point", "benchmark_named", "n_background", "normalised", "point_name"),
+    *("at_point", "benchmark_named", "n_background", "point_name"),
     *("prepare", "recipe"),
 ]
 
@@ -178,12 +177,8 @@ class Maker:
             workers=self.workers,
             progress=lambda done, total: self.report(f"generate {role}", done, total, note),
         )
-        return normalised(sample, made_by.process)
-
-
-def normalised(sample: Sample, process: Process) -> Sample:
-    """The sample with the K factor of its process."""
-    return replace(sample, k_factor=1.0 if process.k_factor is None else process.k_factor)
+        k = made_by.process.k_factor
+        return replace(sample, k_factor=1.0 if k is None else k)
 
 
 def _targets(study: Study, benchmark: Benchmark) -> dict[str, SampleRequest]:

@@ -195,11 +195,12 @@ class Crew:
 
     def record(self, task: Job) -> dict[str, Any] | None:
         """The record of a task; None if it is not done."""
+        path = self._path(task)
         try:
-            content = json.loads(self._path(task).read_text())
+            content = json.loads(path.read_text())
         except (OSError, ValueError):
             return None
-        whole = isinstance(content, dict) and content.get("hash") == task.hash
+        whole = isinstance(content, dict) and content.get("hash") == path.stem
         return content if whole else None
 
     def do(self, stage: str, tasks: Sequence[Job], *, again: Any = None) -> list[dict[str, str]]:
