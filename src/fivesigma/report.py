@@ -9,9 +9,7 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from .plots import (
 from .pretraining_tables import pretraining_tables
 from .projection_tables import projection_tables
 from .series import Results, cuts, series
+from .studies import write_bytes
 from .submission import submission, workspaces
 from .tables import (
     Row,
@@ -66,9 +65,9 @@ def write_report(folder: Path) -> Path:
     for name, rows in tables.items():
         _save_table(folder / "tables" / name, rows)
     for name, text in submission(tables, results).items():
-        _write(folder / "hepdata" / name, text.encode())
+        write_bytes(folder / "hepdata" / name, text.encode())
     for name, text in workspaces(results).items():
-        _write(folder / "workspaces" / name, text.encode())
+        write_bytes(folder / "workspaces" / name, text.encode())
     images = {
         name: _save_figure(name, figure(results), folder / "figures")
         for name, figure in kind.figures.items()
@@ -76,7 +75,7 @@ def write_report(folder: Path) -> Path:
     config = json.dumps(results.get("config", {}), indent=2, ensure_ascii=False)
     shared = {"results": results, "tables": tables, "images": images, "config": config}
     html = _environment().get_template(kind.template).render(shared | kind.more(results))
-    _write(folder / "report.html", html.encode())
+    write_bytes(folder / "report.html", html.encode())
     return folder / "report.html"
 
 
@@ -178,8 +177,8 @@ def _save_figure(name: str, figure: Figure, folder: Path) -> tuple[str, float]:
     figure.savefig(png, format="png", dpi=150)
     figure.set_layout_engine("none")  # keeps the layout of the PNG
     figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
-    _write(folder / f"{name}.png", png.getvalue())
-    _write(folder / f"{name}.pdf", pdf.getvalue())
+    write_bytes(folder / f"{name}.png", png.getvalue())
+    write_bytes(folder / f"{name}.pdf", pdf.getvalue())
     uri = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
     return uri, figure.get_figwidth()
 
@@ -194,23 +193,5 @@ def _save_table(path: Path, rows: Sequence[Row]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(clean)
-    _write(path.with_suffix(".csv"), text.getvalue().encode())
-    _write(path.with_suffix(".json"), json.dumps(clean, indent=1, ensure_ascii=False).encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write to a temporary name, then rename.
-
-    Raises:
-        OSError: It cannot be written; the path is told, which Python leaves out of a full disk's.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        with suppress(OSError):  # of a folder that is a file, say
-            partial.unlink(missing_ok=True)
+    write_bytes(path.with_suffix(".csv"), text.getvalue().encode())
+    write_bytes(path.with_suffix(".json"), json.dumps(clean, indent=1, ensure_ascii=False).encode())

@@ -26,7 +26,7 @@ from .representations import JetImages
 from .sample import Sample
 from .searched import searched
 from .sources import opened
-from .studies import Run, write_json, write_text
+from .studies import Run, write_bytes, write_json
 from .tasks import REGIONS, Task
 
 __all__ = ["assemble", "heading", "name_in", "save", "write"]
@@ -43,9 +43,8 @@ def save(run: Run, out: Path) -> Path:
 
 def write(study: Study | Projection, results: dict[str, Any], out: Path) -> Path:
     """Write config.yaml and results.json; returns the latter."""
-    out.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False)
-    write_text(out / "config.yaml", text)
+    write_bytes(out / "config.yaml", text.encode())
     path = out / "results.json"
     write_json(path, results)
     return path

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,7 +29,7 @@ from .searches import SearchTask
 from .store import cores
 from .tasks import Pretraining, Task
 
-__all__ = ["Projected", "Run", "project", "run", "write_json", "write_text"]
+__all__ = ["Projected", "Run", "project", "run", "write_bytes", "write_json"]
 
 Job: TypeAlias = Task | SearchTask | Pretraining | ProjectionTask
 
@@ -253,9 +253,7 @@ class Crew:
         if error:
             return error
         try:
-            content = future.result()
-            self.records.mkdir(parents=True, exist_ok=True)
-            write_json(self._path(task), content)
+            write_json(self._path(task), future.result())
         except ValueError as wrong:
             return ValueError(f"expected a record of finite numbers: {wrong}")
         return None
@@ -269,15 +267,23 @@ def _run(task: Job) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write to a temporary name, then rename."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False))
+    """Write as JSON, see `write_bytes`."""
+    write_bytes(path, json.dumps(content, indent=1, allow_nan=False).encode())
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write to a temporary name, then rename."""
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write to a temporary name, then rename; the folder is made.
+
+    Raises:
+        OSError: It cannot be written; the path is told, which Python leaves out of a full disk's.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
         temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that is a file, say
+            temporary.unlink(missing_ok=True)
