@@ -18,6 +18,7 @@ from .demands import (
     enough_observed,
     spectrum_of,
 )
+from .events import Process
 from .observed import take_in
 from .pretrained import check_pretrained, enough_to_meta_train
 from .sample import Sample
@@ -26,7 +27,7 @@ from .tasks import REGIONS
 
 __all__ = [
     *("Maker", "Missing", "Report", "Samples"),
-    *("at_point", "benchmark_named", "n_background", "point_name"),
+    *("at_point", "benchmark_named", "n_background", "normalised", "point_name"),
     *("prepare", "recipe"),
 ]
 
@@ -177,8 +178,12 @@ class Maker:
             workers=self.workers,
             progress=lambda done, total: self.report(f"generate {role}", done, total, note),
         )
-        k = made_by.process.k_factor
-        return replace(sample, k_factor=1.0 if k is None else k)
+        return normalised(sample, made_by.process)
+
+
+def normalised(sample: Sample, process: Process) -> Sample:
+    """The sample with the K factor of its process."""
+    return replace(sample, k_factor=1.0 if process.k_factor is None else process.k_factor)
 
 
 def _targets(study: Study, benchmark: Benchmark) -> dict[str, SampleRequest]:
