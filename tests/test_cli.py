@@ -163,6 +163,7 @@ def samples(monkeypatch, tmp_path):
         return made["qcd" if recipe.process.name == "QCD dijets" else "signal"]
 
     monkeypatch.setattr("fivesigma.samples.make", make)
+    monkeypatch.setattr(cli, "make", make)
     return made
 
 

@@ -12,15 +12,16 @@ from typer.exceptions import TyperException
 from . import __version__
 from .benchmarks import BENCHMARKS
 from .configuration import SampleRequest, Study
+from .costs import estimate
 from .loading import load, parse
 from .progress import Display
 from .projected import save_projection
 from .projection import Projection
 from .report import write_report
 from .results import name_in, save
-from .samples import Maker
+from .samples import normalised, recipe
 from .selection import table
-from .store import check_writable, default_folder
+from .store import check_writable, default_folder, lacking, make
 from .studies import Projected, Run, project, run
 
 __all__ = ["app", "main"]
@@ -92,10 +93,17 @@ def generate(
         raise ValueError(f"expected a number of events >= 1; got {n}")
     parameters = dict(parse(assignment) for assignment in assignments or ())
     request = SampleRequest(process=process, events=n, parameters=parameters)
+    made_by, folder = recipe(BENCHMARKS[benchmark], request, seed=seed), store or default_folder()
+    note = estimate(BENCHMARKS[benchmark], request, lacking(made_by, n, folder=folder))
     with Display() as display:
-        made = Maker(BENCHMARKS[benchmark], seed, store or default_folder(), workers, display)
-        sample = made(f"{process} (shards)", request)
-    summary = sample.summary()
+        sample = make(
+            made_by,
+            n,
+            folder=folder,
+            workers=workers,
+            progress=lambda done, total: display(f"generate {process} (shards)", done, total, note),
+        )
+    summary = normalised(sample, made_by.process).summary()
     told = ("cross_section_fb", "cross_section_error_fb", "k_factor")
     value, error, k = (summary[name] for name in told)
     typer.echo(table(sample.cutflow))
