@@ -10,7 +10,7 @@ https://arxiv.org/abs/2203.11601
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pythia8mc
 
@@ -30,6 +30,14 @@ JET_PT_MIN = 20.0
 ETA_MAX = 5.0
 OPENING = 0.5
 """Jets are clustered down to this share of the threshold on their transverse momentum."""
+
+
+class Veto(Protocol):
+    """Which events to drop."""
+
+    def hooks(self) -> list[Any]:
+        """User hooks for `Pythia.addUserHooksPtr` that drop them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,10 @@ class ShowerVeto:
     """Lowest invariant mass of the two leading jets [GeV]."""
     mass_max: float
     """Highest invariant mass of the two leading jets [GeV]."""
+
+    def hooks(self) -> list[Any]:
+        """One hook, at the scale."""
+        return [_DijetHook(self)]
 
 
 @dataclass(frozen=True)
@@ -89,8 +101,9 @@ class LeptonVeto:
     fat_radius: float = 1.2
     """Radius R of fat jets."""
 
-
-Veto = ShowerVeto | LeptonVeto
+    def hooks(self) -> list[Any]:
+        """One hook, of three steps."""
+        return [_LeptonHook(self)]
 
 
 def hooks(veto: Veto | None, unlike_decays: int | None) -> list[Any]:
@@ -101,11 +114,7 @@ def hooks(veto: Veto | None, unlike_decays: int | None) -> list[Any]:
         unlike_decays: |PDG code| of what is made in pairs and decays in two different ways.
     """
     made: list[Any] = [] if unlike_decays is None else [_UnlikeDecays(unlike_decays)]
-    if isinstance(veto, ShowerVeto):
-        made.append(_DijetHook(veto))
-    elif isinstance(veto, LeptonVeto):
-        made.append(_LeptonHook(veto))
-    return made
+    return made if veto is None else [*made, *veto.hooks()]
 
 
 class _UnlikeDecays(pythia8mc.UserHooks):  # type: ignore[misc]
