@@ -14,6 +14,7 @@ from fivesigma.losses import CrossEntropy
 from fivesigma.networks import Sliceable, Towered
 from fivesigma.networks.cloud import CloudNet
 from fivesigma.networks.cnn import CNN
+from fivesigma.networks.jetwise import Jetwise
 from fivesigma.networks.mixed import MixedNet
 from fivesigma.networks.mlp import MLP
 from fivesigma.training import TrainingSettings, fit, predict
@@ -27,6 +28,8 @@ INSTANCES = {  # maker, shape of events, options, shape of their embedding
     "mlp, three outputs": (MLP, (5,), {"outputs": 3}, (128,)),
     "mlp, mish": (MLP, (2, 2), {"activation": "mish"}, (128,)),
     "mlp, norm": (MLP, (2, 2), {"activation": "mish", "norm": "batch"}, (128,)),
+    "jetwise": (Jetwise, (2, 3), {}, (2, 128)),
+    "jetwise, three outputs": (Jetwise, (2, 3), {"outputs": 3}, (2, 128)),
     "mixed": (MixedNet, MIXED, {"pixels": 8}, (2 * 128 + 128,)),
     "mixed, images": (MixedNet, MIXED, {"pixels": 8, "part": "images"}, (2 * 128,)),
     "mixed, features": (MixedNet, MIXED, {"pixels": 8, "part": "features"}, (128,)),

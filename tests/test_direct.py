@@ -12,6 +12,7 @@ from fivesigma.augmentations import Rotation, View
 from fivesigma.losses import CrossEntropy
 from fivesigma.networks.cloud import CloudNet
 from fivesigma.networks.cnn import CNN
+from fivesigma.networks.mlp import MLP
 from fivesigma.representations import JetClouds
 from fivesigma.strategies import STRATEGIES, Augmentation, Learner
 from fivesigma.training import TrainingSettings, fit, predict
@@ -164,3 +165,37 @@ def test_learns_from_augmented_clouds():
     network = CloudNet((2, 12, 3), seed=0)
     scores, _ = direct(network, data, settings=settings, seed=0, augmentation=augmentation)
     assert auc(scores(test.x), test.y) > 0.9
+
+
+# Members
+
+
+def test_members_are_averaged_and_the_first_is_that_of_one_alone():
+    """Each has weights and a split of its own."""
+    data, x, seeds = gaussians(600), gaussians(200, seed=7).x, []
+
+    def scores(members, seed=3):
+        learner = Learner(settings=SHORT, seeds=(seed,))
+
+        def start(seed):
+            seeds.append(seed)
+            return MLP((4,), seed=seed)
+
+        fitted = STRATEGIES["direct"](members=members)(start, [data], learner)
+        return fitted.score(0, x), fitted.histories[0], fitted.networks[0]
+
+    one, history, _ = scores(1)
+    three, first, network = scores(3)
+    assert len(set(seeds[1:])) == 3
+    assert seeds[0] == seeds[1]
+    np.testing.assert_array_equal(predict(network.members[0], x), one)
+    each = [predict(member, x) for member in network.members]
+    assert not np.allclose(each[0], each[1])
+    np.testing.assert_allclose(three, np.mean(each, axis=0), rtol=1e-5)
+    assert first.validation_loss == history.validation_loss
+
+
+@pytest.mark.parametrize("members", [0, -1, 1.5, True, "2"])
+def test_members_out_of_range(members):
+    with pytest.raises(ValueError, match="members of at least 1"):
+        STRATEGIES["direct"](members=members)

@@ -60,7 +60,13 @@ def accuracy(distance, noise):
     return 0.5 * (1 + math.erf(distance / math.sqrt(8 * (1 + noise**2))))
 
 
-SHAPES = {"cnn": (2, 8, 8), "cloud": (2, 6, 3), "mlp": (5,), "mixed": (2 * 8 * 8 + 3,)}
+SHAPES = {
+    "cnn": (2, 8, 8),
+    "cloud": (2, 6, 3),
+    "mlp": (5,),
+    "jetwise": (2, 3),
+    "mixed": (2 * 8 * 8 + 3,),
+}
 every_network = pytest.mark.parametrize("name", SHAPES)
 
 
@@ -180,7 +186,7 @@ def test_scales_move_and_weights_stay(instances):
     assert not result.training
 
 
-@pytest.mark.parametrize("name", ["cloud", "mlp", "cnn"])
+@pytest.mark.parametrize("name", ["cloud", "mlp", "jetwise", "cnn"])
 def test_embedding_once_is_exact(name, monkeypatch):
     """Where no norm is trained, step (a) on embedded events is that on the whole network."""
     network, tasks = network_of(name), [task_of(name, k) for k in range(2)]

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from .cloud import CloudNet
 from .cnn import CNN
+from .ensemble import Ensemble
+from .jetwise import Jetwise
 from .mixed import MixedNet
 from .mlp import MLP
 
-__all__ = ["NETWORKS", "Sliceable", "Towered"]
+__all__ = ["NETWORKS", "Ensemble", "Sliceable", "Towered"]
 
 
 @runtime_checkable
@@ -57,6 +59,7 @@ class Sliceable(Protocol):
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "cloud": CloudNet,
     "cnn": CNN,
+    "jetwise": Jetwise,
     "mixed": MixedNet,
     "mlp": MLP,
 }
