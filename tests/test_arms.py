@@ -173,7 +173,26 @@ BAD = {  # changes, what the message says
         {"strategy": "trees", "options": {"members": 0}},
         "options: expected members of at least 1; got 0",
     ),
-    "text for members": ({"strategy": "trees", "options": {"members": "many"}}, "options: .*'str'"),
+    **{
+        f"{name} for members": (
+            {"strategy": strategy, "options": {"members": members}},
+            rf"options\.members: expected a whole number; got {members!r}",
+        )
+        for strategy in ("trees", "direct")
+        for name, members in {
+            f"{strategy}, text": "x",
+            f"{strategy}, half": 2.5,
+            strategy: True,
+        }.items()
+    },
+    "text for a network": (
+        {**FEATURES, "architecture": {"dropout": "x"}},
+        "architecture.dropout: expected a number; got 'x'",
+    ),
+    "half of a size": (
+        {"representation": {"kind": "images", "pixels": 2.5}},
+        "representation.pixels: expected a whole number; got 2.5",
+    ),
     "training": (
         {"training": {"epochs": 9}},
         r"training: expected keys of \[.*\]; got \['epochs'\]",
@@ -186,8 +205,11 @@ BAD = {  # changes, what the message says
         {"training": {"anchor": -1}},
         "training: expected anchor at least 0 and finite; got -1",
     ),
-    "type": ({"pretraining": {"patience": "x"}}, "pretraining.patience: expected int; got 'x'"),
-    "truth value": ({"training": {"anchor": True}}, "training.anchor: expected float; got True"),
+    "type": (
+        {"pretraining": {"patience": "x"}},
+        "pretraining.patience: expected a whole number; got 'x'",
+    ),
+    "truth value": ({"training": {"anchor": True}}, "training.anchor: expected a number; got True"),
     "contrast": ({"contrast": {"sideband": "equal"}}, "contrast: .*'sideband'"),
     "value of a contrast": (
         {"contrast": {"kinematics": "same"}},
@@ -230,7 +252,7 @@ BAD = {  # changes, what the message says
     ),
     "option": (
         {"options": {"los": 3}},
-        r"options: expected keys of \['loss'\]; got \['los'\]",
+        r"options: expected keys of \['loss', 'members'\]; got \['los'\]",
     ),
     "key of a loss": (
         {"options": {"loss": {"kind": "significance", "gamma": 3}}},

@@ -81,11 +81,20 @@ BAD_STUDY = {
     "kinds": ("arms.0.representation.kind=[x]", r"representation.kind: expected .*; got \['x'\]"),
     "field": ("arms.0.representation.pixel=9", "CWoLa: representation: .*'pixel'"),
     "field's value": ("arms.0.representation.pixels=0", "CWoLa: representation: .*; got 0"),
-    "field's text": ("arms.0.representation.half_width=x", "CWoLa: representation: .*'str'"),
+    "field's text": (
+        "arms.0.representation.half_width=x",
+        "representation.half_width: expected a number; got 'x'",
+    ),
     "setting": ("arms.0.training.epochs=9", r"CWoLa: training: expected keys of .*\['epochs'\]"),
     "setting's value": ("arms.0.training.max_epochs=0", "training: expected max_epochs .*; got 0"),
-    "setting's text": ("arms.0.training.max_epochs=x", "max_epochs: expected int; got 'x'"),
-    "half an epoch": ("arms.0.training.max_epochs=1.5", "max_epochs: expected int; got 1.5"),
+    "setting's text": (
+        "arms.0.training.max_epochs=x",
+        "max_epochs: expected a whole number; got 'x'",
+    ),
+    "half an epoch": (
+        "arms.0.training.max_epochs=1.5",
+        "max_epochs: expected a whole number; got 1.5",
+    ),
     "option": ("arms.0.options.depth=3", "CWoLa: options: .*'depth'"),
     "contrast": ("arms.0.contrast.sidebands=x", "contrast: expected sidebands of .*; got 'x'"),
     "no sources": ("arms.0.strategy=transfer", "sources: expected samples that 'CWoLa' learns"),

@@ -3,12 +3,11 @@
 A name or a field that does not exist is an error that names the arm and the key.
 """
 
-import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_type_hints
 
 from .augmentations import Drawing, View, combination
 from .configuration import Arm, Method
@@ -32,6 +31,15 @@ LOSSES: dict[str, Callable[..., Loss]] = {
 PARTICLES = 300
 """Constituents of a jet that are kept where they are augmented, as in the papers: one tenth of the
 jets of ID10 have more than 200, and would lose 2.3 % of their momentum on average."""
+
+
+KINDS: dict[Any, tuple[str, tuple[type, ...]]] = {
+    bool: ("true or false", (bool,)),
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    str: ("a word", (str,)),
+}
+"""Types of fields, how they are called, and whose values they take."""
 
 
 @dataclass(frozen=True)
@@ -156,10 +164,23 @@ def _made(
     if unknown and not takes_all:  # else it says itself what it does not know
         expected = f"keys of {known}" if known else "no keys"
         raise ValueError(f"arms: {arm.name}: {key}: expected {expected}; got {unknown}")
+    _see_kinds(arm, key, kind, fields)
     try:
         return kind(**fields)
     except (TypeError, ValueError) as error:
         raise ValueError(f"arms: {arm.name}: {key}: {error}") from error
+
+
+def _see_kinds(arm: Method, key: str, kind: Callable[..., Any], fields: Mapping[str, Any]) -> None:
+    """See that numbers, words and truth values are such where the maker's fields are."""
+    maker = kind.func if isinstance(kind, partial) else kind
+    hints = get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
+    for name, value in fields.items():
+        if (asked := hints.get(name)) not in KINDS:
+            continue
+        words, kinds = KINDS[asked]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and asked is not bool):
+            raise ValueError(f"arms: {arm.name}: {key}.{name}: expected {words}; got {value!r}")
 
 
 def _strategy(arm: Method) -> Strategy:
@@ -211,16 +232,5 @@ def _settings(arm: Method, key: str) -> TrainingSettings:
     Raises:
         ValueError: A setting that does not exist, or a value that does not fit.
     """
-    fields: dict[str, Any] = getattr(arm, key)
-    known = [field.name for field in dataclasses.fields(TrainingSettings)]
-    unknown = sorted(set(fields) - set(known))
-    if unknown:
-        raise ValueError(f"arms: {arm.name}: {key}: expected keys of {known}; got {unknown}")
-    for name, value in fields.items():
-        kind = type(getattr(TrainingSettings, name))
-        if type(value) is not kind and (kind, type(value)) != (float, int):
-            raise ValueError(
-                f"arms: {arm.name}: {key}.{name}: expected {kind.__name__}; got {value!r}"
-            )
-    settings: TrainingSettings = _made(arm, key, TrainingSettings, fields)
+    settings: TrainingSettings = _made(arm, key, TrainingSettings, getattr(arm, key))
     return settings
