@@ -195,6 +195,21 @@ def test_members_are_averaged_and_the_first_is_that_of_one_alone():
     assert first.validation_loss == history.validation_loss
 
 
+class Constant(Tiny):
+    """Says the same of all events, whatever it learns."""
+
+    def forward(self, x):
+        return 0 * super().forward(x)
+
+
+@pytest.mark.parametrize("constant", [0, 1, 2, None])
+def test_a_member_that_collapsed_is_not_averaged_away(constant):
+    networks = iter([Constant() if i == constant else Tiny() for i in range(3)])
+    learner = Learner(settings=SHORT, seeds=(3,))
+    fitted = STRATEGIES["direct"](members=3)(lambda seed: next(networks), [gaussians(300)], learner)
+    assert fitted.histories[0].collapsed is (constant is not None)
+
+
 @pytest.mark.parametrize("members", [0, -1, 1.5, True, "2"])
 def test_members_out_of_range(members):
     with pytest.raises(ValueError, match="members of at least 1"):

@@ -39,7 +39,7 @@ class Direct:
     A target is split by event: a fraction `settings.validation_fraction` is held out to decide
     when to stop. Then the events to train on are augmented, if they are; those held out are not.
     Several members are several such trainings, of which the first is that of one alone; their
-    history is that of the first.
+    history is that of the first, and they count as collapsed if one of them has.
 
     Raises:
         ValueError: if a value is out of range.
@@ -83,7 +83,7 @@ class Direct:
         networks, histories = zip(*fitted, strict=True)
         if self.members == 1:
             return fitted[0]
-        collapsed = all(history.collapsed for history in histories)
+        collapsed = any(history.collapsed for history in histories)
         return Ensemble(networks).eval(), replace(histories[0], collapsed=collapsed)
 
 
