@@ -14,6 +14,7 @@ INSTANCES = {  # name on the shelf, shape of events, options
     "cloud": ("cloud", CLOUD, {}),
     "cloud, absolute": ("cloud", CLOUD, {"momentum": "absolute"}),
     "cnn": ("cnn", (2, 8, 8), {}),
+    "jetwise": ("jetwise", (2, 3), {}),
     "mixed": ("mixed", MIXED, {"pixels": 8}),
     "mixed, images": ("mixed", MIXED, {"pixels": 8, "part": "images"}),
     "mlp": ("mlp", (2, 3), {}),

@@ -64,16 +64,20 @@ class Watched:
 
 
 def noting(hook: Any, notes: list[bool]) -> Any:
-    """The hook, which notes at the end of each event what it thinks of it, and drops none."""
+    """The hook, which notes at the end of each shower what it thinks of it, and drops none.
+
+    A shower whose partons do not hadronise is made anew, and so is its note.
+    """
 
     class Noting(type(hook)):  # type: ignore[misc]
-        dropped = False
+        at_once = dropped = noted = False
 
         def canVetoProcessLevel(self) -> bool:
             return True
 
         def doVetoProcessLevel(self, process: Any) -> bool:
-            self.dropped = super().doVetoProcessLevel(process)
+            self.at_once = self.dropped = super().doVetoProcessLevel(process)
+            self.noted = False
             return False
 
         def doVetoStep(self, *step: Any) -> bool:
@@ -88,7 +92,8 @@ def noting(hook: Any, notes: list[bool]) -> Any:
             return True
 
         def doVetoPartonLevel(self, _event: Any) -> bool:
-            notes.append(self.dropped)
+            notes[len(notes) - self.noted :] = [self.dropped]
+            self.noted, self.dropped = True, self.at_once
             return False
 
     return Noting(hook.veto)
