@@ -102,7 +102,8 @@ def test_processes_start(name):
     pythia, _hooks = started(process, *ALONE)
     assert pythia.settings.parm("Beams:eCM") == 14000.0
     assert process.partons == (4, 5)
-    assert isinstance(process.veto, LeptonVeto)
+    assert isinstance(PROCESSES[name](veto="lepton").veto, LeptonVeto)
+    assert (process.veto is None) is (name == "signal")  # of which it would drop 6 %
     assert PROCESSES[name](veto="none").veto is None
     stated = BACKGROUNDS.get(name)
     assert process.k_factor == (stated.source_fb / stated.leading_order_fb if stated else 0.25)
@@ -250,7 +251,7 @@ OF_B = ("pt(b)", "delta_r(l,b)", "m(b,J)")
 def test_weights_are_the_mean_of_drawn_tags():
     """Of the same 150 events, whose tags are drawn K times: the cutflow, and features of b."""
     K, n = 60, 150
-    events = generate(signal(), n, seed=4)
+    events = generate(signal(veto="lepton"), n, seed=4)
     seen = respond(events, HEAVY_QUARK.detector, seed=4)
     objects = reconstruct(seen, events.partons, HEAVY_QUARK.jets, seed=4)
     objects = ak.concatenate([ak.without_field(objects, ("jets", "constituents"))] * K)
@@ -278,7 +279,7 @@ def test_weights_are_the_mean_of_drawn_tags():
 def test_weights_from_events_to_yields(tmp_path):
     """Sums of weights behind the cuts are what is expected of a process."""
     b = HEAVY_QUARK
-    recipe = Recipe(signal(), b.detector, b.jets, b.selection, shard_events=60)
+    recipe = Recipe(signal(veto="lepton"), b.detector, b.jets, b.selection, shard_events=60)
     sample = make(recipe, 60, folder=tmp_path, workers=1)
     row = sample.cutflow[-1]
     assert 0 < row.squares < row.count < sample.n_selected < sample.cutflow[3].count

@@ -89,7 +89,7 @@ def signal(
     mass_phi: float = 400.0,
     branching: float = 0.25,
     k_factor: float = 1.0,
-    veto: str = "lepton",
+    veto: str = "none",
     multiparton: str = "on",
 ) -> Process:
     """Pairs of B quarks, one to b Phi with Phi to two gluons, the other to t W.
@@ -101,8 +101,8 @@ def signal(
         the largest of a singlet B, one half if B decays to b Phi and t W only.
         k_factor: Total cross section of the pairs over that at leading order, which backgrounds
         have in their numbers of higher order; by default 1, leading order.
-        veto: "lepton": drop events before hadronisation that cannot pass the cuts on lepton, jets
-        and fat jet; or "none".
+        veto: "none"; or "lepton": drop events before hadronisation that cannot pass the cuts on
+        lepton, jets and fat jet, and 6 % of those that pass them, as B and t radiate later.
         multiparton: Multiparton interactions, "on" or "off".
 
     Raises:
