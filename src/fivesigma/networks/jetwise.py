@@ -17,26 +17,15 @@ and slices are those of `mlp`.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .cnn import draw
-from .mlp import EVENTS_PER_SLICE, VARIANCE_MIN, WIDTH, Dense
+from .mlp import MLP, Dense
 
 __all__ = ["JetSum", "Jetwise"]
 
 
-class JetSum(nn.Module):
+class JetSum(Dense):
     """Dense layers for each jet, and the sum of their outputs over the jets."""
-
-    def __init__(self, *sizes: int) -> None:
-        """Layers with torch's initial weights.
-
-        Args:
-            sizes: numbers of inputs of a jet, of each hidden layer, and of outputs.
-        """
-        super().__init__()
-        self.each = Dense(*sizes)
 
     def forward(self, e: Tensor) -> Tensor:
         """Outputs, shape (N,) if there is one, else (N, outputs), float32.
@@ -44,18 +33,14 @@ class JetSum(nn.Module):
         Args:
             e: inputs of each jet, shape (N, J, E).
         """
-        z: Tensor = self.each(e.flatten(0, 1))
+        z = super().forward(e.flatten(0, 1))
         return z.view(*e.shape[:2], *z.shape[1:]).sum(dim=1)
 
-    def another(self, seed: int) -> JetSum:
-        """The same layers with weights of their own: Glorot uniform, biases zero."""
-        head = JetSum(*self.each.sizes)
-        head.each = self.each.another(seed)
-        return head
 
-
-class Jetwise(nn.Module):
+class Jetwise(MLP):
     """Features of J jets: F -> 128 -> 128 -> outputs for each jet, summed.
+
+    Events x have the shape (N, J, F), standardised as well, and their embedding (N, J, 128).
 
     Raises:
         ValueError: if `shape` is not (J, F) with at least one jet and one feature.
@@ -71,45 +56,17 @@ class Jetwise(nn.Module):
             seed: seed of the initial weights; by default they come from torch's generator.
             outputs: logits of an event; 1 for signal against background.
         """
-        super().__init__()
         if len(shape) != 2 or min(shape) < 1:
             raise ValueError(f"expected events of shape (J, F), jet and feature; got {shape}")
-        statistics = nn.BatchNorm1d(shape[1], eps=VARIANCE_MIN, momentum=None, affine=False)
-        self.statistics = statistics.double()
-        self.first = nn.Sequential(nn.Linear(shape[1], WIDTH), nn.ReLU())
-        self.head = JetSum(WIDTH, WIDTH, outputs)
-        self.slice_size = EVENTS_PER_SLICE
-        draw(self, None if seed is None else torch.Generator().manual_seed(seed))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of events x, shape (N, J, F): (N,), or (N, outputs) if there are several."""
-        return self.logits(self.standardise(x))
-
-    def tower(self, x: Tensor) -> Tensor:
-        """Embedding of events x, shape (N, J, F): (N, J, 128), float32."""
-        return self.features(self.standardise(x))
-
-    def new_head(self, seed: int) -> JetSum:
-        """A head for the same tower, with weights of its own."""
-        return self.head.another(seed)
+        super().__init__(shape[1:], seed=seed, outputs=outputs)
+        head = JetSum(*self.head.sizes)
+        head.load_state_dict(self.head.state_dict())
+        self.head = head
 
     def standardise(self, x: Tensor) -> Tensor:
-        """Features of zero mean and unit variance, shape (N, J, F); couples a batch."""
-        with torch.autocast("cpu", enabled=False):
-            u: Tensor = self.statistics(x.double().flatten(0, 1))
-            return u.float().view(x.shape)
+        """Features of zero mean and unit variance over all jets, shape (N, J, F)."""
+        return super().standardise(x.flatten(0, 1)).view(x.shape)
 
     def features(self, u: Tensor) -> Tensor:
-        """Embedding of standardised events, shape (N, J, 128), each for itself."""
-        with torch.autocast("cpu", enabled=False):
-            h: Tensor = self.first(u)
-            return h
-
-    def logits(self, u: Tensor) -> Tensor:
-        """Logits of standardised events, each for itself."""
-        z: Tensor = self.head(self.features(u))
-        return z
-
-    def reset(self) -> None:
-        """Forget the running statistics, as a network should that moves to other data."""
-        self.statistics.reset_running_stats()
+        """Embedding of the jets of standardised events, shape (N, J, 128), each for itself."""
+        return super().features(u.flatten(0, 1)).view(*u.shape[:2], -1)

@@ -87,7 +87,7 @@ class Dense(nn.Module):
 
     def another(self, seed: int) -> Dense:
         """The same layers with weights of their own: Glorot uniform, biases zero."""
-        dense = Dense(*self.sizes, between=self.between)
+        dense = type(self)(*self.sizes, between=self.between)
         draw(dense, torch.Generator().manual_seed(seed))
         return dense
 
