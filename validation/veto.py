@@ -24,10 +24,9 @@ from fivesigma.benchmarks import BENCHMARKS
 from fivesigma.benchmarks.base import Benchmark
 from fivesigma.detector import respond
 from fivesigma.events import Events, Process, generate
-from fivesigma.jets import JetDefinition, cluster
-from fivesigma.objects import reconstruct
 from fivesigma.progress import Display
 from fivesigma.selection import PROBABILITY, CutflowRow, combine
+from fivesigma.store import reconstructed
 from fivesigma.vetoes import Veto
 
 CHUNK = 250
@@ -114,10 +113,7 @@ def select(
 ) -> tuple[tuple[CutflowRow, ...], tuple[CutflowRow, ...], ak.Array]:
     """Cutflows of all events and of those that are kept, and all that pass the cuts."""
     seen = respond(events, benchmark.detector, seed=seed)
-    if isinstance(benchmark.jets, JetDefinition):
-        objects = cluster(seen, benchmark.jets)
-    else:
-        objects = reconstruct(seen, events.partons, benchmark.jets, seed=seed)
+    objects = reconstructed(seen, events, benchmark.jets, seed=seed)
     every, kept = benchmark.selection(objects), benchmark.selection(objects[~dropped])
     drawn = {name: ak.to_numpy(every.events[name]) for name in DRAWN[benchmark.name]}
     w = np.ones(len(every.events))

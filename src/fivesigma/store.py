@@ -47,6 +47,7 @@ __all__ = [
     "make",
     "open_sample",
     "read_record",
+    "reconstructed",
     "write_shard",
 ]
 
@@ -245,7 +246,7 @@ def _make_shard(recipe: Recipe, index: int, path: Path) -> None:
     )
     generated = time.perf_counter()
     seen = respond(events, recipe.detector, seed=seed)
-    selected = recipe.selection(_reconstructed(seen, events, recipe.jets, seed=seed))
+    selected = recipe.selection(reconstructed(seen, events, recipe.jets, seed=seed))
     kept = selected.events
     if events.hard_event is not None:
         kept = ak.with_field(kept, events.hard_event[selected.mask], "hard_event")
@@ -267,9 +268,17 @@ def _make_shard(recipe: Recipe, index: int, path: Path) -> None:
     write_shard(kept, record, path)
 
 
-def _reconstructed(
+def reconstructed(
     seen: ak.Array, events: Events, definition: JetDefinition | ObjectDefinition, *, seed: int
 ) -> ak.Array:
+    """What a definition makes of the detector's response to events.
+
+    Args:
+        seen: the response, from `detector.respond`.
+        events: the events.
+        definition: of jets, or of more objects.
+        seed: of what is drawn for objects.
+    """
     if isinstance(definition, JetDefinition):
         return cluster(seen, definition)
     return reconstruct(seen, events.partons, definition, seed=seed)
