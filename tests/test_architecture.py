@@ -14,7 +14,7 @@ from fivesigma.benchmarks import BENCHMARKS
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fivesigma"
 TRUNK = (
-    "digest", "kinematics", "vetoes", "les_houches", "events",
+    "digest", "writing", "kinematics", "vetoes", "les_houches", "events",
     "calorimeter", "tracker", "isolation", "detector", "jets", "objects",
     "jet_shapes", "tags", "candidates", "quantities",
     "selection", "sample", "store", "readers", "constituents", "augmentations", "representations",

@@ -11,7 +11,7 @@ from fivesigma.arms import build
 from fivesigma.plan import Plan
 from fivesigma.report import write_report
 from fivesigma.results import assemble, save
-from fivesigma.studies import Run, write_json
+from fivesigma.studies import Run
 from fivesigma.tasks import evaluate
 
 FAILURE = {"task": "transfer, ID10, 4 data sets", "error": "expected a whole file of a network"}
@@ -247,12 +247,3 @@ def test_a_report_of_the_results(repeats, plan, tmp_path):
     text = page.read_text()
     assert "CWoLa" in text
     assert STUDY.title in text
-
-
-def test_nothing_half_written(tmp_path):
-    path = tmp_path / "x.json"
-    write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(path, {"a": float("nan")})
-    assert read(path) == {"a": 1}
-    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]

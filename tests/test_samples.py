@@ -14,8 +14,8 @@ from fivesigma.arms import build
 from fivesigma.representations import JetImages
 from fivesigma.represented import represent
 from fivesigma.samples import n_background, prepare
-from fivesigma.studies import write_json
 from fivesigma.tasks import REGIONS
+from fivesigma.writing import write_json
 
 SEEN = build(CWOLA).seen
 

@@ -29,7 +29,6 @@ from .plots import (
 from .pretraining_tables import pretraining_tables
 from .projection_tables import projection_tables
 from .series import Results, cuts, series
-from .studies import write_bytes
 from .submission import submission, workspaces
 from .tables import (
     Row,
@@ -41,6 +40,7 @@ from .tables import (
     reach_lines,
     search_tables,
 )
+from .writing import write_bytes
 
 STUDY_KEYS = ("name", "title", "config_hash", "created", "luminosity_fb", "samples")
 POINT_KEYS = ("method", "label", "s_over_sqrt_b", "repeat", "seed", "auc", "collapsed", "eps_b")

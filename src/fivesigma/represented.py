@@ -1,6 +1,5 @@
 """What networks see of the events of a sample, kept as arrays on disk beside them."""
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from .representations import Representation
 from .sample import Sample
 from .samples import Report
 from .tasks import REGIONS
+from .writing import written
 
 __all__ = ["represent"]
 
@@ -34,24 +34,17 @@ def represent(
     for events in sample.batches(columns=["m_jj"]):
         for name, inside in _inside(benchmark, events).items():
             counts[name] += int(inside.sum())
-    folder.mkdir(exist_ok=True)
-    paths = {name: folder / f".{name}.{os.getpid()}.tmp" for name in REGIONS}
-    try:
-        with ExitStack() as stack:  # plain files: a memory map on a full disk kills the process
-            opened = {name: stack.enter_context(paths[name].open("wb")) for name in REGIONS}
-            for name, file in opened.items():
-                shape = (counts[name], *representation.shape)
-                header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-            for i, events in enumerate(sample.batches()):
-                for name, inside in _inside(benchmark, events).items():
-                    opened[name].write(representation(events.jets[inside]).astype("<f4").tobytes())
-                report(f"represent {representation.name}", i + 1, len(sample.shards), "")
-        for name in REGIONS:
-            paths[name].replace(folder / f"{name}.npy")
-    finally:
-        for path in paths.values():
-            path.unlink(missing_ok=True)
+    with ExitStack() as stack:  # plain files: a memory map on a full disk kills the process
+        paths = {n: stack.enter_context(written(folder / f"{n}.npy")) for n in REGIONS}
+        opened = {n: stack.enter_context(path.open("wb")) for n, path in paths.items()}
+        for name, file in opened.items():
+            shape = (counts[name], *representation.shape)
+            header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+        for i, events in enumerate(sample.batches()):
+            for name, inside in _inside(benchmark, events).items():
+                opened[name].write(representation(events.jets[inside]).astype("<f4").tobytes())
+            report(f"represent {representation.name}", i + 1, len(sample.shards), "")
     return folder
 
 

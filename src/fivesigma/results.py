@@ -26,8 +26,9 @@ from .representations import JetImages
 from .sample import Sample
 from .searched import searched
 from .sources import opened
-from .studies import Run, write_bytes, write_json
+from .studies import Run
 from .tasks import REGIONS, Task
+from .writing import write_bytes, write_json
 
 __all__ = ["assemble", "heading", "name_in", "save", "write"]
 

@@ -6,7 +6,6 @@ renamed, and tells what it is.
 """
 
 import dataclasses
-import os
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from .rows import Blocks, Rows
 from .schedule import TrainingSettings
 from .strategies.metatransfer import MetaSettings, meta_train
 from .training import Progress, fit, silent
+from .writing import written
 
 __all__ = ["AGAIN", "Source", "learnt", "load_network", "opened", "pretrain"]
 
@@ -260,10 +260,5 @@ def opened(path: Path) -> NDArray[Any]:
 
 
 def _save(content: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with written(path) as temporary:
         torch.save(content, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -36,6 +36,7 @@ from .jets import JetDefinition, cluster
 from .objects import ObjectDefinition, reconstruct
 from .sample import Sample, number
 from .selection import Selection
+from .writing import written
 
 __all__ = [
     "Recipe",
@@ -288,10 +289,5 @@ def write_shard(events: ak.Array, record: dict[str, Any], path: Path) -> None:
     """Write selected events with what the shard says of itself, under a temporary name first."""
     table = ak.to_arrow_table(events, extensionarray=False)
     table = table.replace_schema_metadata({RECORD: json.dumps(record).encode()})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with written(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -8,9 +8,8 @@ another. A task that fails is told of, and tried again by the next run; it does 
 
 import json
 import logging
-import os
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -28,8 +27,9 @@ from .samples import Missing, Report, Samples, prepare
 from .searches import SearchTask
 from .store import cores
 from .tasks import Pretraining, Task
+from .writing import write_json
 
-__all__ = ["Projected", "Run", "project", "run", "write_bytes", "write_json"]
+__all__ = ["Projected", "Run", "project", "run"]
 
 Job: TypeAlias = Task | SearchTask | Pretraining | ProjectionTask
 
@@ -264,26 +264,3 @@ class Crew:
 
 def _run(task: Job) -> dict[str, Any]:
     return task.run()
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write as JSON, see `write_bytes`."""
-    write_bytes(path, json.dumps(content, indent=1, allow_nan=False).encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write to a temporary name, then rename; the folder is made.
-
-    Raises:
-        OSError: It cannot be written; the path is told, which Python leaves out of a full disk's.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        with suppress(OSError):  # of a folder that is a file, say
-            temporary.unlink(missing_ok=True)

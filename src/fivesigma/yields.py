@@ -19,7 +19,6 @@ $w / f$, so that they are events at the full luminosity.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from .events import Process
 from .rows import Blocks, Rows
 from .sample import Sample
 from .selection import PROBABILITY, CutflowRow
+from .writing import written
 
 __all__ = ["Slice", "Yields", "correlation", "cross_section", "expected", "numbers", "weigh"]
 
@@ -101,7 +101,6 @@ def numbers(sample: Sample, names: Sequence[str]) -> Path:
     x = np.concatenate(parts)
     _usable(x, names)
     known = {name: np.concatenate([one[name] for one in others]) for name in more}
-    folder.mkdir(exist_ok=True)
     hard = np.unique(known.get(ORIGIN, np.arange(len(x))), return_inverse=True)[1]
     _write(folder / "origin.npy", hard)
     if PROBABILITY in known:
@@ -119,13 +118,8 @@ def _usable(x: NDArray[np.float32], names: Sequence[str]) -> None:
 
 
 def _write(path: Path, array: NDArray[Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, array)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array)
 
 
 @dataclass(frozen=True, eq=False)
