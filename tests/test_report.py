@@ -554,3 +554,21 @@ def test_accuracies_are_drawn_once_for_each_training():
     drawn = np.concatenate([c.get_offsets() for c in figure.axes[0].collections])
     expected = {(p["accuracy"], p["true_accuracy"]) for p in results["points"]}
     assert {tuple(xy) for xy in drawn.tolist()} == expected
+
+
+def test_at_one_strength_methods_stand_beside_each_other():
+    results = fabricated(strengths=(3.0,), repeats=4)
+    numbers = {key: {"mean": [4.0, 8.0], "std": [1.0, 1.0]} for key in cuts(results)}
+    other = {"label": "other", "arm": series(results)[0].arm, "s_over_sqrt_b": [2, 4]}
+    results["published"] = [other | {"z_after": numbers}]
+    figure = FIGURES["significance"](results)
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == [one.label for one in series(results)]
+    for panel, key in zip(axes_of(figure), cuts(results), strict=True):
+        drawn = [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "|"]
+        expected = [
+            np.median([at_cut(p, key, "z_after") for p in one.points]) for one in series(results)
+        ]
+        assert np.allclose(drawn, expected)
+        assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "s"] == [6.0]
+    assert "3 before the cut" in figure.get_suptitle()

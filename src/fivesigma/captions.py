@@ -18,11 +18,28 @@ def _each(results: Results, text: Callable[[Series], str]) -> str:
 
 
 def _significance_caption(results: Results) -> str:
+    strengths = {x for one in series(results) for x in one.by_strength()}
+    if len(strengths) == 1:
+        return _one_strength(results, strengths.pop())
     best = [
         f"{line['method']} {line['cells'][line['best']][0]} (cut at {percent(line['best'])})"
         for line in reach_lines(results)
     ]
     return f"The smallest {STRENGTH} with a median of 5σ: {'; '.join(best) or 'no trainings'}."
+
+
+def _one_strength(results: Results, strength: float) -> str:
+    """The largest median significance of each method at the only S/sqrt(B), and its cut."""
+
+    def best(one: Series) -> str:
+        medians = {
+            key: spread([at_cut(p, key, "z_after") for p in one.points]).median
+            for key in cuts(results)
+        }
+        key = max(medians, key=lambda k: number(medians[k], otherwise=-np.inf))
+        return f"{decimal(medians[key])} (cut at {percent(key)})"
+
+    return f"The largest median significance at {STRENGTH} = {strength:g}: {_each(results, best)}."
 
 
 def _reach_caption(results: Results) -> str:
