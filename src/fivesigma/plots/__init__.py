@@ -8,7 +8,9 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from .attributions import attribution_maps, importances
+from .base import all_strengths
 from .events import average_images, mass_spectrum
+from .methods import methods
 from .projections import (
     correlations,
     losses_by_epoch,
@@ -19,7 +21,7 @@ from .projections import (
 from .search import data_spectrum, fakes, hunt, null_p_values, power
 from .strengths import auc, reach, significance
 from .trainings import accuracy, learning_curves, roc_curves
-from ..series import Results
+from ..series import Results, series
 
 __all__ = [
     "ATTRIBUTION_FIGURES",
@@ -31,8 +33,15 @@ __all__ = [
     "Figure",
 ]
 
+
+def _significance(results: Results) -> Figure:
+    """Z_A after the cut: against S/sqrt(B) before it, or of methods at the only one."""
+    strengths = all_strengths(series(results))
+    return methods(results, strengths[0]) if len(strengths) == 1 else significance(results)
+
+
 FIGURES: dict[str, Callable[[Results], Figure]] = {
-    "significance": significance,
+    "significance": _significance,
     "reach": reach,
     "auc": auc,
     "roc_curves": roc_curves,

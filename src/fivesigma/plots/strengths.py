@@ -30,7 +30,6 @@ from .base import (
     panels,
     spread_handles,
 )
-from .methods import methods
 from ..series import (
     Results,
     Series,
@@ -48,16 +47,11 @@ AFTER = "significance after the cut $Z_A$"
 
 @rc_context(STYLE)
 def significance(results: Results) -> Figure:
-    """Z_A after the cut against S/sqrt(B) before it: a row a signal, a panel a cut.
-
-    Where there is one S/sqrt(B) only, `methods`.
-    """
+    """Z_A after the cut against S/sqrt(B) before it: a row a signal, a panel a cut."""
     shown, keys = series(results), cuts(results)
     if not keys:
         return empty("no trainings")
     rows, x = by_target(shown), np.array(all_strengths(shown))
-    if len(x) == 1:
-        return methods(results, float(x[0]))
     size = max(4.3, 6.5 / len(keys)), 4.6 if len(rows) == 1 else 3.1
     figure, axes = panels(len(rows), len(keys), size=size, x="all", y="all")
     drawn: dict[str, Artist] = {}
