@@ -560,7 +560,8 @@ def test_at_one_strength_methods_stand_beside_each_other():
     results = fabricated(strengths=(3.0,), repeats=4)
     numbers = {key: {"mean": [4.0, 8.0], "std": [1.0, 1.0]} for key in cuts(results)}
     other = {"label": "other", "arm": series(results)[0].arm, "s_over_sqrt_b": [2, 4]}
-    results["published"] = [other | {"z_after": numbers}]
+    alone = {key: {"mean": [9.0, 9.0]} for key in cuts(results)}
+    results["published"] = [other | {"z_after": numbers}, other | {"z_after": alone}]
     figure = FIGURES["significance"](results)
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert names == [one.label for one in series(results)]
@@ -570,5 +571,6 @@ def test_at_one_strength_methods_stand_beside_each_other():
             np.median([at_cut(p, key, "z_after") for p in one.points]) for one in series(results)
         ]
         assert np.allclose(drawn, expected)
-        assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "s"] == [6.0]
+        theirs = [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "s"]
+        assert theirs == [6.0, 9.0]
     assert "3 before the cut" in figure.get_suptitle()

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from .base import DISCOVERY, GREY, INK, RED, STRENGTH, STYLE, empty, legend, line_handle, panels
 from ..series import Results, Series, at_cut, by_target, cuts, series, spread
 
+SHOWN = ("mean", "std")
 OTHERS: dict[str, Any] = {"color": GREY, "marker": "s", "ms": 4.5, "mfc": "none"}
 
 
@@ -82,9 +83,9 @@ def _published(
         numbers = (other.get("z_after") or {}).get(key)
         x = (numbers or {}).get("s_over_sqrt_b", other.get("s_over_sqrt_b") or [])
         here = other.get("target") in (None, group[0].target) and other.get("arm") in rows
-        if not numbers or not here or not x[0] <= strength <= x[-1]:
+        if not numbers or "mean" not in numbers or not here or not x[0] <= strength <= x[-1]:
             continue
-        mean, std = (float(np.interp(strength, x, numbers[k])) for k in ("mean", "std"))
+        mean, std = (np.interp(strength, x, numbers.get(k, 0 * np.array(x))) for k in SHOWN)
         axis.errorbar([mean], [rows[other["arm"]] + 0.25], xerr=[std], lw=1, **OTHERS)
         drawn = True
     return drawn
