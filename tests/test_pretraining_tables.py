@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_report import nothing, save
+from fabricated_results import nothing, save
 
 from fivesigma.pretraining_tables import pretraining_tables
 from fivesigma.report import write_report

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import yaml
-from test_report import fabricated
+from fabricated_results import fabricated
 from test_searches import record
 
 with warnings.catch_warnings():
