@@ -3,7 +3,7 @@
 import fabricated
 import pytest
 from fabricated import CLOUDS, SOURCES, TRANSFER, arm, study
-from test_events import ENERGIES, les_houches
+from generated import ENERGIES, les_houches
 
 from fivesigma import samples as module
 from fivesigma.pretrained import check_pretrained, enough_to_meta_train

@@ -11,7 +11,7 @@ import awkward as ak
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from test_events import ENERGIES, les_houches
+from generated import ENERGIES, les_houches
 
 from fivesigma.benchmarks import BENCHMARKS
 from fivesigma.benchmarks.hidden_valley import lhe
