@@ -13,7 +13,7 @@ import fabricated
 import numpy as np
 import pytest
 import pythia8mc
-from test_cli import call
+from commands import call
 
 from fivesigma import cli
 from fivesigma.benchmarks.heavy_quark import HEAVY_QUARK

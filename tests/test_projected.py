@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import weighted
 import yaml
+from commands import call
 from distributed import LocalCluster
-from test_cli import call
 from weighted import CONTENT, NETWORK, TREES
 
 from fivesigma import cli, store, studies

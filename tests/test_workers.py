@@ -13,10 +13,10 @@ from pathlib import Path
 import dask
 import pytest
 import yaml
+from commands import call
 from distributed import Client, LocalCluster
 from fabricated import CWOLA, arm, study
 from fatal import Fatal
-from test_cli import call
 from test_searches import CHANGES, TREES
 from test_studies import IN_PROCESS, silent, times
 
