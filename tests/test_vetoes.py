@@ -1,56 +1,25 @@
 """What Pythia drops on the way, and what it says of the cross section then."""
 
-import importlib.util
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
 import awkward as ak
 import numpy as np
 import pytest
 import pythia8mc
+from vetoed import DIJETS, HARD, LOOSE, QUICK, TOP, agree, made, sigma
 
 from fivesigma import events as door
 from fivesigma.benchmarks import BENCHMARKS
 from fivesigma.detector import NoDetector, respond
 from fivesigma.events import Process, generate
 from fivesigma.jets import JetDefinition, cluster
-from fivesigma.selection import CutflowRow
 from fivesigma.store import Recipe
-from fivesigma.vetoes import LeptonVeto, ShowerVeto, hooks
+from fivesigma.vetoes import hooks
 
-TOP = ("Beams:eCM = 14000", "Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
-HARD = (*TOP, "PhaseSpace:pTHatMin = 400", "PartonLevel:MPI = off")
-QUICK = ("HadronLevel:all = off",)
 ALONE = ("PartonLevel:all = off",)
-LOOSE = LeptonVeto(
-    scale=10.0,
-    hard_lepton_pt_min=0.0,
-    early_h_t_min=0.0,
-    lepton_pt_min=0.0,
-    lepton_eta_max=1e3,
-    h_t_min=0.0,
-    fat_pt_min=0.0,
-    fat_mass_min=-1.0,
-)
-DIJETS = ShowerVeto(
-    scale=20.0, radius=0.8, pt_min=0.0, eta_max=1e3, mass_min=-1.0, mass_max=1e9
-)  # fmt: skip
+
 W_TO_LEPTONS = 0.3245
 """Pythia's branching ratio of a W to e, mu or tau and a neutrino."""
-
-
-@cache
-def made(process, n, seed=3):
-    return generate(process, n, seed=seed)
-
-
-def sigma(events):
-    return np.array([events.cross_section_fb, events.cross_section_error_fb])
-
-
-def agree(a, b, n=4.0):
-    return abs(a[0] - b[0]) < n * np.hypot(a[1], b[1])
 
 
 def total(a, b):
@@ -246,61 +215,3 @@ def test_unlike_decays():
     assert 0.1 < np.mean(like.sum(1) == 2) < 0.9
     assert abs(unlike[:, 0].mean() - 0.5) < 4 * 0.5 / 2000**0.5
     assert agree(same, all_of_it)
-
-
-# What a veto drops, by `validation/veto.py`
-
-
-@pytest.fixture(scope="module")
-def validation():
-    path = Path(__file__).parents[1] / "validation" / "veto.py"
-    spec = importlib.util.spec_from_file_location("validation_veto", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-WATCHED = {
-    "lepton": (Process("top", (*HARD, *QUICK), veto=replace(LOOSE, h_t_min=900.0)), LOOSE),
-    "lepton before the shower": (
-        Process("top", (*HARD, *QUICK), veto=replace(LOOSE, hard_lepton_pt_min=100.0)),
-        LOOSE,
-    ),
-    "dijets": (
-        Process(
-            "dijets",
-            ("HardQCD:all = on", "PhaseSpace:pTHatMin = 700", "PartonLevel:MPI = off", *QUICK),
-            veto=replace(DIJETS, mass_max=1800.0),
-        ),
-        DIJETS,
-    ),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("process", "looser"), WATCHED.values(), ids=WATCHED.keys())
-def test_the_share_that_is_noted_is_that_of_the_cross_sections(validation, process, looser):
-    events, dropped = validation.watch(process, looser, 600, seed=3)
-    share = 1 - dropped.mean()
-    noted = share, np.sqrt(share * (1 - share) / len(dropped))
-    kept, every = sigma(made(process, 600)), sigma(events)
-    ratio = kept[0] / every[0]
-    assert agree(noted, (ratio, ratio * np.hypot(kept[1] / kept[0], every[1] / every[0])))
-    assert 0.1 < share < 0.9
-
-
-@pytest.mark.slow
-def test_a_veto_drops_nothing_of_what_it_keeps(validation):
-    process, _ = WATCHED["lepton"]
-    events, dropped = validation.watch(process, process.veto, 100, seed=3)
-    assert len(events) == len(dropped) == 100
-    assert not dropped.any()
-
-
-def test_the_share_that_is_lost_and_its_error(validation):
-    """Weights 1, 2 and 3 kept, 2 dropped: p = 1/4, and the delta method by hand."""
-    every, kept = CutflowRow("C", 8.0, 10, 18.0), CutflowRow("C", 6.0, 9, 14.0)
-    p, error = validation.lost(every, kept)
-    assert p == pytest.approx(0.25)
-    assert error == pytest.approx(np.sqrt(0.75**2 * 4 + 0.25**2 * 14) / 8)
-    assert validation.lost(kept, kept) == (0, pytest.approx(14 / 36))
