@@ -10,7 +10,7 @@ import weighted
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from scipy.stats import norm
-from test_yields import drawn
+from weighted import drawn
 
 from fivesigma.losses import CrossEntropy
 from fivesigma.lovasz import LovaszSignificance

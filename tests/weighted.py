@@ -13,6 +13,7 @@ from fivesigma.projection import Projection
 from fivesigma.samples import at_point, point_name, recipe
 from fivesigma.selection import Selection
 from fivesigma.store import write_shard
+from fivesigma.yields import Yields
 
 FEATURES = ("h_t", "pt(l)")
 DISTANCE = 1.5
@@ -149,3 +150,23 @@ def record(request, n):
 def name_of(wanted: Projection) -> str:
     """Of its only point."""
     return point_name(wanted.signal, BENCHMARK)
+
+
+def drawn(sizes, *, showers=1, seed=0):
+    """Events of processes of some sizes, each hard event showered several times."""
+    rng = np.random.default_rng(seed)
+    process = np.repeat(np.arange(len(sizes)), sizes)
+    n = len(process)
+    starts = np.cumsum([0, *sizes])[:-1]
+    place = np.arange(n) - starts[process]
+    origin = 10_000 * process + place // showers
+    order = rng.permutation(n)
+    return Yields(
+        x=np.arange(n, dtype=np.float32)[order, None],
+        process=process[order],
+        weight=(1.0 + process)[order],
+        origin=origin[order],
+        names=tuple("abcdef"[: len(sizes)]),
+        cross_section_fb=np.ones(len(sizes)),
+        cross_section_error_fb=np.zeros(len(sizes)),
+    )
