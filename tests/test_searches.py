@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fabricated import CWOLA, SOURCES, SUPERVISED, VALLEY, ZERO_SHOT, arm, study
 from fabricated import samples as fabricated_samples
+from fabricated_studies import IN_PROCESS
 from scipy.special import ndtr
-from test_studies import IN_PROCESS
 
 from fivesigma import studies
 from fivesigma.background import Estimate, Spectrum
