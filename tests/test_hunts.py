@@ -8,9 +8,9 @@ import fabricated
 import numpy as np
 import pytest
 from fabricated import arm, study
+from fabricated_searches import CHANGES, TREES
 from fabricated_studies import IN_PROCESS
 from scipy.stats import norm
-from test_searches import CHANGES, TREES
 
 from fivesigma import studies
 from fivesigma.datasets import Dataset

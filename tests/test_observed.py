@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from fabricated import VALLEY, study
-from test_searches import CHANGES
+from fabricated_searches import CHANGES
 
 from fivesigma.configuration import Observed
 from fivesigma.observed import take_in

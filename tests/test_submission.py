@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from fabricated_results import fabricated
-from test_searches import record
+from fabricated_searches import record
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)

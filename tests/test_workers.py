@@ -16,9 +16,9 @@ import yaml
 from commands import call
 from distributed import Client, LocalCluster
 from fabricated import CWOLA, arm, study
+from fabricated_searches import CHANGES, TREES
 from fabricated_studies import IN_PROCESS, silent, times
 from fatal import Fatal
-from test_searches import CHANGES, TREES
 
 from fivesigma import cli, studies
 from fivesigma.studies import run
