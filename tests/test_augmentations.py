@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from handmade_jets import make, random_jets
 from scipy.stats import kstest, norm
-from test_images import make, random_jets
 
 from fivesigma import augmentations as aug
 from fivesigma.augmentations import EtaPhiSmearing, PixelNoise, PtSmearing, Rotation, View, keys

@@ -5,7 +5,7 @@ import math
 import awkward as ak
 import numpy as np
 import pytest
-from test_images import make, one, random_jets, turned
+from handmade_jets import make, one, random_jets, turned
 
 from fivesigma.constituents import Constituents, align, constituents, from_clouds
 from fivesigma.representations import REPRESENTATIONS
