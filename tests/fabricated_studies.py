@@ -3,6 +3,9 @@
 from functools import partial
 
 from distributed import LocalCluster
+from fabricated import CWOLA
+
+from fivesigma.arms import build
 
 IN_PROCESS = partial(LocalCluster, processes=False)
 
@@ -18,3 +21,6 @@ def names(made):
 def times(folder, *patterns):
     paths = [path for pattern in patterns for path in folder.rglob(pattern)]
     return {path: path.stat().st_mtime_ns for path in paths}
+
+
+SEEN = build(CWOLA).seen
