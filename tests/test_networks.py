@@ -2,8 +2,8 @@
 
 import copy
 
+import instances
 import pytest
-import test_cloud_networks
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -58,7 +58,7 @@ def plain(network, x):
 
 
 def test_the_shelf_is_covered():
-    others = {name.partition(",")[0] for name in test_cloud_networks.INSTANCES}
+    others = {name.partition(",")[0] for name in instances.INSTANCES}
     assert {name for name, _ in SHAPES.values()} | others == set(NETWORKS)
 
 
