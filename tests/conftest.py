@@ -10,10 +10,6 @@ import pytest
 from fivesigma.plan import Plan
 
 
-def silent(*_):
-    """A report to nobody."""
-
-
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory):
     """Events of the study; what is represented of them is kept beside."""
@@ -24,4 +20,4 @@ def samples(tmp_path_factory):
 def plan(samples, tmp_path_factory):
     """Plans of studies of these events."""
     store = tmp_path_factory.mktemp("store")
-    return lambda study=fabricated.STUDY: Plan(study, samples, store, silent)
+    return lambda study=fabricated.STUDY: Plan(study, samples, store, fabricated.silent)

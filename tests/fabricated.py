@@ -48,6 +48,10 @@ STUDY = Study.model_validate(
 )
 
 
+def silent(*_):
+    """A report to nobody."""
+
+
 def arm(base=CWOLA, **changes):
     """An arm with other values."""
     return Arm.model_validate(base.model_dump() | changes)

@@ -10,10 +10,6 @@ from fivesigma.arms import build
 IN_PROCESS = partial(LocalCluster, processes=False)
 
 
-def silent(*_):
-    """A report to nobody."""
-
-
 def names(made):
     return [record["task"].arm.name for record in made.records]
 

@@ -23,11 +23,11 @@ SURE = Table((2.5,), (0.0,), ((1.0,),))
 EXACT = Table((2.5,), (0.0,), ((1e-9,),))
 
 
-def _exact(kind):
+def exact(kind):
     return replace(kind, efficiency=SURE, constant=EXACT, slope=Table((2.5,), (0.0,), ((0.0,),)))
 
 
-def _linear(calorimeter):
+def linear(calorimeter):
     band = Resolution(5.0, 1e-9, 0.0)
     return replace(calorimeter, resolution=(band,), energy_min=1e-3, significance_min=0.0)
 
@@ -35,11 +35,11 @@ def _linear(calorimeter):
 # finds every track, measures everything, drops nothing
 IDEAL = Detector(
     "ideal",
-    hadrons=_exact(CMS.hadrons),
-    electrons=_exact(CMS.electrons),
-    muons=_exact(CMS.muons),
-    ecal=_linear(ECAL),
-    hcal=_linear(HCAL),
+    hadrons=exact(CMS.hadrons),
+    electrons=exact(CMS.electrons),
+    muons=exact(CMS.muons),
+    ecal=linear(ECAL),
+    hcal=linear(HCAL),
     isolation=None,
 )
 

@@ -26,24 +26,10 @@ def succeed(monkeypatch, capsys):
     return run
 
 
-@pytest.fixture
-def complain(monkeypatch, capsys, tmp_path):
-    return commands.complain(monkeypatch, capsys, tmp_path)
-
-
-@pytest.fixture
-def nothing_is_made(monkeypatch):
-    commands.nothing_is_made(monkeypatch)
-
-
-@pytest.fixture
-def samples(monkeypatch, tmp_path):
-    return commands.samples(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def study(tmp_path):
-    return commands.study(tmp_path)
+complain = pytest.fixture(commands.complain)
+nothing_is_made = pytest.fixture(commands.nothing_is_made)
+samples = pytest.fixture(commands.samples)
+study = pytest.fixture(commands.study)
 
 
 # What it prints

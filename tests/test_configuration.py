@@ -143,9 +143,7 @@ BAD = {  # path, value, what the message says
 }
 
 
-@pytest.fixture
-def file(tmp_path):
-    return study_files.file(tmp_path)
+file = pytest.fixture(study_files.file)
 
 
 def changed(path, value):

@@ -16,11 +16,11 @@ from responses import (
     MASS,
     MUON,
     PION,
-    _exact,
-    _linear,
     alone,
     energy,
     events_of,
+    exact,
+    linear,
     near,
     particles,
     smeared,
@@ -109,8 +109,8 @@ AVERAGES = {  # relative resolutions of track and tower, and of their mean
 @pytest.mark.parametrize(("track", "tower", "expected"), AVERAGES.values(), ids=AVERAGES.keys())
 def test_tracks_without_excess_are_averaged_with_their_tower(track, tower, expected):
     """Weights 1 / sigma^2; no excess reaches the 60 GeV of this calorimeter."""
-    kind = replace(_exact(CMS.hadrons), constant=Table((2.5,), (0.0,), ((track,),)))
-    hcal = replace(_linear(HCAL), resolution=(Resolution(5.0, tower, 0.0),), energy_min=60.0)
+    kind = replace(exact(CMS.hadrons), constant=Table((2.5,), (0.0,), ((track,),)))
+    hcal = replace(linear(HCAL), resolution=(Resolution(5.0, tower, 0.0),), energy_min=60.0)
     seen = alone(PION, 100.0, 0.0, n=5000, detector=replace(IDEAL, hadrons=kind, hcal=hcal))
     assert set(seen["species"]) == {SPECIES["charged hadron"]}
     assert energy(seen).std() / 100 == pytest.approx(expected, rel=0.06)

@@ -56,9 +56,7 @@ def accuracy(distance, noise):
     return 0.5 * (1 + math.erf(distance / math.sqrt(8 * (1 + noise**2))))
 
 
-@pytest.fixture
-def instances(monkeypatch):
-    return metatraining.instances(monkeypatch)
+instances = pytest.fixture(metatraining.instances)
 
 
 def test_noise_is_turned_off():

@@ -59,9 +59,7 @@ def moved(network):
     return scaled
 
 
-@pytest.fixture
-def instances(monkeypatch):
-    return metatraining.instances(monkeypatch)
+instances = pytest.fixture(metatraining.instances)
 
 
 @every_network

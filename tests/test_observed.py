@@ -7,17 +7,13 @@ import fabricated
 import h5py
 import numpy as np
 import pytest
-from fabricated import VALLEY, study
+from fabricated import VALLEY, silent, study
 from fabricated_searches import CHANGES
 
 from fivesigma.configuration import Observed
 from fivesigma.observed import take_in
 from fivesigma.plan import Plan
 from fivesigma.samples import Samples, prepare
-
-
-def silent(*_):
-    """A report to nobody."""
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,7 @@ from study_files import CONTENT, complaint
 
 from fivesigma.loading import load, parse
 
-
-@pytest.fixture
-def file(tmp_path):
-    return study_files.file(tmp_path)
+file = pytest.fixture(study_files.file)
 
 
 # Overrides

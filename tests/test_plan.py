@@ -5,7 +5,7 @@ from dataclasses import replace
 import fabricated
 import numpy as np
 import pytest
-from fabricated import CWOLA, SOURCES, STUDY, SUPERVISED, TRANSFER, ZERO_SHOT, arm, study
+from fabricated import CWOLA, SOURCES, STUDY, SUPERVISED, TRANSFER, ZERO_SHOT, arm, silent, study
 
 from fivesigma.arms import build
 from fivesigma.plan import Plan
@@ -13,10 +13,6 @@ from fivesigma.tasks import Training
 
 EXPERTS = arm(TRANSFER, name="experts", strategy="experts")
 LEARNING = {"arms": [TRANSFER, ZERO_SHOT], "sources": SOURCES}
-
-
-def silent(*_):
-    """A report to nobody."""
 
 
 def test_tasks_in_order(plan):

@@ -2,7 +2,7 @@
 
 import fabricated
 import pytest
-from fabricated import CLOUDS, SOURCES, TRANSFER, arm, study
+from fabricated import CLOUDS, SOURCES, TRANSFER, arm, silent, study
 from generated import ENERGIES, les_houches
 
 from fivesigma import samples as module
@@ -10,10 +10,6 @@ from fivesigma.pretrained import check_pretrained, enough_to_meta_train
 from fivesigma.samples import prepare
 
 EXPERTS = arm(TRANSFER, name="experts", strategy="experts")
-
-
-def silent(*_):
-    """A report to nobody."""
 
 
 @pytest.fixture

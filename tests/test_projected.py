@@ -31,14 +31,8 @@ SCAN = {
 }
 
 
-@pytest.fixture
-def toys(monkeypatch, tmp_path):
-    return scans.toys(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def go(toys, monkeypatch, capsys):
-    return scans.go(toys, monkeypatch, capsys)
+toys = pytest.fixture(scans.toys)
+go = pytest.fixture(scans.go)
 
 
 def read(path):

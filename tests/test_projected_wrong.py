@@ -14,15 +14,8 @@ from fivesigma import cli
 from fivesigma.loading import load
 from fivesigma.projection import Projection
 
-
-@pytest.fixture
-def toys(monkeypatch, tmp_path):
-    return scans.toys(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def go(toys, monkeypatch, capsys):
-    return scans.go(toys, monkeypatch, capsys)
+toys = pytest.fixture(scans.toys)
+go = pytest.fixture(scans.go)
 
 
 BAD = {

@@ -15,10 +15,7 @@ from fivesigma.selection import PROBABILITY, CutflowRow
 from fivesigma.series import varying
 from fivesigma.yields import Slice, weigh
 
-
-@pytest.fixture
-def toys(monkeypatch, tmp_path):
-    return scans.toys(monkeypatch, tmp_path)
+toys = pytest.fixture(scans.toys)
 
 
 def test_a_cutflow_adds_up_slices():

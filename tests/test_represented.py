@@ -7,8 +7,8 @@ from dataclasses import replace
 import fabricated
 import numpy as np
 import pytest
-from fabricated import VALLEY
-from fabricated_studies import SEEN, silent
+from fabricated import VALLEY, silent
+from fabricated_studies import SEEN
 
 from fivesigma.representations import JetImages
 from fivesigma.represented import represent

@@ -5,8 +5,8 @@ from dataclasses import replace
 import fabricated
 import numpy as np
 import pytest
-from fabricated import CWOLA, SOURCES, STUDY, TRANSFER, VALLEY, arm, study
-from fabricated_studies import SEEN, silent
+from fabricated import CWOLA, SOURCES, STUDY, TRANSFER, VALLEY, arm, silent, study
+from fabricated_studies import SEEN
 
 from fivesigma import samples as module
 from fivesigma.represented import represent

@@ -5,8 +5,8 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from fabricated import CLOUDS, CWOLA, SOURCES, SUPERVISED, TRANSFER, ZERO_SHOT, arm, study
-from fabricated_studies import IN_PROCESS, names, silent, times
+from fabricated import CLOUDS, CWOLA, SOURCES, SUPERVISED, TRANSFER, ZERO_SHOT, arm, silent, study
+from fabricated_studies import IN_PROCESS, names, times
 
 from fivesigma import sources, studies
 from fivesigma.report import write_report

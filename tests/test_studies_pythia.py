@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 from distributed import LocalCluster
-from fabricated import CWOLA, STUDY, SUPERVISED, TRANSFER, ZERO_SHOT
-from fabricated_studies import IN_PROCESS, names, silent, times
+from fabricated import CWOLA, STUDY, SUPERVISED, TRANSFER, ZERO_SHOT, silent
+from fabricated_studies import IN_PROCESS, names, times
 
 from fivesigma import samples as samples_module
 from fivesigma import studies

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from commands import call
 from distributed import Client, LocalCluster
-from fabricated import CWOLA, arm, study
+from fabricated import CWOLA, arm, silent, study
 from fabricated_searches import CHANGES, TREES
-from fabricated_studies import IN_PROCESS, silent, times
+from fabricated_studies import IN_PROCESS, times
 from fatal import Fatal
 
 from fivesigma import cli, studies

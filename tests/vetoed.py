@@ -1,10 +1,10 @@
 """Processes whose vetoes are tried, and cross sections that are compared."""
 
-from functools import cache
+from functools import partial
 
+import generated
 import numpy as np
 
-from fivesigma.events import generate
 from fivesigma.vetoes import LeptonVeto, ShowerVeto
 
 TOP = ("Beams:eCM = 14000", "Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
@@ -25,10 +25,7 @@ DIJETS = ShowerVeto(
     scale=20.0, radius=0.8, pt_min=0.0, eta_max=1e3, mass_min=-1.0, mass_max=1e9
 )  # fmt: skip
 
-
-@cache
-def made(process, n, seed=3):
-    return generate(process, n, seed=seed)
+made = partial(generated.made, seed=3)
 
 
 def sigma(events):
