@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .series import Results, Series, at_cut, cuts, number, series, spread
+from .series import Results, Series, all_strengths, at_cut, cuts, number, series, spread
 from .tables import decimal, percent, reach_lines
 
 __all__ = ["CAPTIONS"]
@@ -18,9 +18,9 @@ def _each(results: Results, text: Callable[[Series], str]) -> str:
 
 
 def _significance_caption(results: Results) -> str:
-    strengths = {x for one in series(results) for x in one.by_strength()}
+    strengths = all_strengths(series(results))
     if len(strengths) == 1:
-        return _one_strength(results, strengths.pop())
+        return _one_strength(results, strengths[0])
     best = [
         f"{line['method']} {line['cells'][line['best']][0]} (cut at {percent(line['best'])})"
         for line in reach_lines(results)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 __all__ = [
     *("COLOURS", "FEW", "GREYS", "MARKERS", "Point", "Results", "Series", "Spread"),
-    *("at_cut", "by_arm", "by_target", "cuts", "look", "number", "series", "spread", "varying"),
+    *("all_strengths", "at_cut", "by_arm", "by_target", "cuts", "look", "number", "series"),
+    *("spread", "varying"),
 ]
 
 Results = Mapping[str, Any]
@@ -136,6 +137,11 @@ def _ceiling(
     if len(pairs) == 1:
         return look(weak.index(pairs.pop())) | dashes
     return {"color": GREYS[known.index(_arm(point)) % len(GREYS)]} | dashes
+
+
+def all_strengths(shown: Sequence[Series]) -> list[float]:
+    """All S/sqrt(B), in ascending order."""
+    return sorted({x for one in shown for x in one.by_strength()})
 
 
 def by_target(shown: Sequence[Series]) -> dict[str, list[Series]]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from .attributions import attribution_maps, importances
-from .base import all_strengths
 from .events import average_images, mass_spectrum
 from .methods import methods
 from .projections import (
@@ -21,7 +20,7 @@ from .projections import (
 from .search import data_spectrum, fakes, hunt, null_p_values, power
 from .strengths import auc, reach, significance
 from .trainings import accuracy, learning_curves, roc_curves
-from ..series import Results, series
+from ..series import Results, all_strengths, series
 
 __all__ = [
     "ATTRIBUTION_FIGURES",

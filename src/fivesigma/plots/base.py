@@ -21,6 +21,7 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e9e9e9",
     "legend.frameon": False,
     "legend.fontsize": 9.5,
@@ -33,11 +34,6 @@ SHADES = ("#f0c808", "#56b4e9", "#cc79a7", "#009e73")
 STRENGTH = "$S/\\sqrt{B}$"
 BEFORE = f"{STRENGTH} before the cut"
 DISCOVERY = 5.0
-
-
-def all_strengths(shown: Sequence[Series]) -> list[float]:
-    """All S/sqrt(B), in ascending order."""
-    return sorted({x for one in shown for x in one.by_strength()})
 
 
 def empty(text: str) -> Figure:

@@ -32,7 +32,7 @@ def methods(results: Results, strength: float) -> Figure:
     if not keys or not any(groups.values()):
         return empty("no trainings")
     most = max(len(group) for group in groups.values())
-    size = max(3.3, 11 / len(keys)), 1.3 + 0.36 * most
+    size = max(3.3, 11 / len(keys)), max(2.4, 1.3 + 0.36 * most)
     figure, axes = panels(len(groups), len(keys), size=size, x="all", y="row")
     others = False
     for row, (target, group) in zip(axes, groups.items(), strict=True):

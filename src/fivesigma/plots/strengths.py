@@ -20,7 +20,6 @@ from .base import (
     STRENGTH,
     STYLE,
     Array,
-    all_strengths,
     draw_published,
     draw_spread,
     empty,
@@ -33,6 +32,7 @@ from .base import (
 from ..series import (
     Results,
     Series,
+    all_strengths,
     at_cut,
     by_arm,
     by_target,

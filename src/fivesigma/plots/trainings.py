@@ -13,7 +13,6 @@ from .base import (
     STRENGTH,
     STYLE,
     Array,
-    all_strengths,
     draw_median,
     empty,
     legend,
@@ -21,7 +20,17 @@ from .base import (
     panels,
     spread_handles,
 )
-from ..series import GREYS, Results, Series, by_arm, by_target, number, series, spread
+from ..series import (
+    GREYS,
+    Results,
+    Series,
+    all_strengths,
+    by_arm,
+    by_target,
+    number,
+    series,
+    spread,
+)
 
 EFFICIENCY, GAIN = 0.0, 0.5
 """Powers of eps_b that eps_s is divided by."""
