@@ -2,6 +2,7 @@
 
 import fabricated
 import pytest
+import torch
 from fabricated import CLOUDS, SOURCES, TRANSFER, arm, silent, study
 from generated import ENERGIES, les_houches
 
@@ -10,6 +11,7 @@ from fivesigma.pretrained import check_pretrained, enough_to_meta_train
 from fivesigma.samples import prepare
 
 EXPERTS = arm(TRANSFER, name="experts", strategy="experts")
+ONE_EXPERT = arm(TRANSFER, name="one expert", strategy="one_expert")
 
 
 @pytest.fixture
@@ -49,6 +51,24 @@ def test_networks_that_do_not_fit(changes, targets, message, own):
     with pytest.raises(ValueError, match=f"^arms: transfer: pretrained: .*{message}.*") as caught:
         check_pretrained(made, targets)
     assert "mine.pt" in str(caught.value)
+
+
+def test_a_network_without_background_that_it_did_not_learn(plan, tmp_path):
+    (pretraining,) = plan(study(arms=[EXPERTS], sources=SOURCES)).pretraining()
+    pretraining.run()
+    mine = pretraining.path.rename(tmp_path / "mine.pt")
+    made = study(arms=[arm(ONE_EXPERT, pretrained=mine)])
+    check_pretrained(made, ["ID10"])
+    torch.save(torch.load(mine, weights_only=True) | {"control": None}, mine)
+    with pytest.raises(ValueError, match=r"^arms: one expert: pretrained: .*learn from; got none"):
+        check_pretrained(made, ["ID10"])
+
+
+def test_sources_without_the_signal_region():
+    made = study(arms=[ONE_EXPERT], sources=SOURCES | {"regions": ["sideband"]})
+    with pytest.raises(ValueError, match=r"^sources.regions: expected signal_region .*; got side"):
+        check_pretrained(made, ["ID10"])
+    check_pretrained(study(arms=[EXPERTS], sources=SOURCES | {"regions": ["sideband"]}), ["ID10"])
 
 
 def refuse(*_, **__):

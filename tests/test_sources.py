@@ -11,7 +11,7 @@ from toys import SHIFTS, auc
 
 from fivesigma import sources
 from fivesigma.prediction import logits, predict
-from fivesigma.sources import learnt, load_network, opened, pretrain
+from fivesigma.sources import learnt, load_control, load_network, opened, pretrain
 from fivesigma.strategies.metatransfer import MetaSettings
 
 COUNTS = {"background": (700, 300), "one": (400, 100), "two": (150, 50)}
@@ -228,6 +228,25 @@ def test_a_network_that_does_not_say_what_it_has_learnt(file, tmp_path):
     (tmp_path / "network.pt").write_bytes(b"")
     with pytest.raises(ValueError, match="expected a whole file of a network"):
         learnt(tmp_path / "network.pt")
+
+
+def test_background_of_the_signal_region_that_was_not_learnt(folder, tmp_path, fitted):
+    inside = np.load(folder / "background" / "features" / "signal_region.npy")
+    pretrain(
+        source(folder, learns="process", regions=("sideband", "signal_region")), tmp_path / "n"
+    )
+    _, held_out, _, network = fitted[0]
+    known = {x.tobytes() for x in inside}
+    x = np.array([x for x in held_out.x[:] if x.tobytes() in known])
+    assert 0.15 * len(inside) < len(x) < 0.25 * len(inside)
+    np.testing.assert_array_equal(load_control(tmp_path / "n"), logits(network, x))
+
+
+@pytest.mark.parametrize("change", [{"learns": "signal"}, {"regions": ("sideband",)}])
+def test_networks_without_such_background(change, folder, tmp_path):
+    made = source(folder, **{"learns": "process", "settings": replace(SETTINGS, max_epochs=1)})
+    pretrain(replace(made, **change), tmp_path / "network.pt")
+    assert load_control(tmp_path / "network.pt") is None
 
 
 # Files that are none

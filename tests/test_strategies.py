@@ -11,6 +11,7 @@ from toys import SHIFTS, Exact, auc, search, weights
 
 from fivesigma.losses import CrossEntropy
 from fivesigma.networks.mlp import MLP
+from fivesigma.prediction import logits
 from fivesigma.rows import Rows
 from fivesigma.strategies import STRATEGIES, Learner, Source, base
 from fivesigma.training import TrainingSettings, fit
@@ -24,16 +25,18 @@ INSTANCES = {  # name on the shelf, options, least area under the ROC curve for 
     "direct": ("direct", {}, 0.75),
     "experts": ("experts", {"prior": 5.0}, 0.8),
     "metatransfer": ("metatransfer", {}, 0.8),
+    "one expert": ("one_expert", {}, 0.75),
     "transfer": ("transfer", {}, 0.8),
     "transfer, source head": ("transfer", {"head": "source"}, 0.8),
     "transfer, probe first": ("transfer", {"schedule": "probe first"}, 0.8),
     "trees": ("trees", {"members": 1, "max_iter": 10}, 0.7),
     "zero shot": ("zero_shot", {}, 0.8),
 }
-FIXED = ("experts", "zero shot")
+FIXED = ("experts", "one expert", "zero shot")
 """What is learnt without random numbers."""
 
 TARGETS = [search(250, seed=1), search(0, n_background=725, seed=2)]
+CONTROL = search(0, n_background=500, seed=7).x
 TEST = search(400, n_background=400, seed=3)
 
 every_strategy = pytest.mark.parametrize("name", INSTANCES)
@@ -75,7 +78,8 @@ def start(signals):
 
 
 def learn(name, start, targets=TARGETS, *, seeds=(11, 12)):
-    learner = Learner(settings=SETTINGS, seeds=tuple(seeds[: len(targets)]))
+    control = logits(Exact(), CONTROL) if made(name).source == "process" else None
+    learner = Learner(settings=SETTINGS, seeds=tuple(seeds[: len(targets)]), control=control)
     return made(name)(start(name), targets, learner)
 
 
@@ -159,8 +163,7 @@ def test_what_it_is_given_stays(name, start):
     network = start(name)(11)
     state = copy.deepcopy(network.state_dict())
     before, trainable = weights(network), [q.requires_grad for q in network.parameters()]
-    learner = Learner(settings=SETTINGS, seeds=(11, 12))
-    fitted = made(name)(lambda _seed: network, targets, learner)
+    fitted = learn(name, lambda _name: lambda _seed: network, targets)
     fitted.score(0, TEST.x)
     assert torch.equal(weights(network), before)
     assert all(torch.equal(v, state[key]) for key, v in network.state_dict().items())

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from .arms import build
 from .configuration import Arm, Study
 from .sample import Sample
-from .sources import learnt, load_network
+from .sources import SIGNAL_REGION, learnt, load_control, load_network
+from .strategies import OneExpert
 from .strategies.episodes import PARTS
 from .strategies.transfer import MetaTransfer
 
@@ -21,13 +22,26 @@ def check_pretrained(study: Study, targets: Collection[str]) -> None:
         targets: names of the signals that are searched for.
 
     Raises:
-        ValueError: A file that is not whole, or of a network that learnt something else.
+        ValueError: A file that is not whole, or of a network that learnt something else, or one
+            without the background events that a strategy asks for.
     """
     for arm in study.arms:
         try:
             _check(arm, targets)
         except ValueError as error:
             raise ValueError(f"arms: {arm.name}: pretrained: {error}") from error
+        _see_control(arm, study)
+
+
+def _see_control(arm: Arm, study: Study) -> None:
+    """See that a strategy that asks for background of the signal region has some from sources."""
+    if arm.pretrained or not isinstance(build(arm).strategy, OneExpert) or study.sources is None:
+        return
+    if SIGNAL_REGION not in (regions := study.sources.regions):
+        raise ValueError(
+            f"sources.regions: expected {SIGNAL_REGION} among them, as {arm.name} asks for "
+            f"background there; got {', '.join(regions)}"
+        )
 
 
 def _check(arm: Arm, targets: Collection[str]) -> None:
@@ -42,6 +56,11 @@ def _check(arm: Arm, targets: Collection[str]) -> None:
     ):
         if (got := was[key]) != expected:
             raise ValueError(f"expected a network {words} {expected!r}; got {got!r} in {path}")
+    if isinstance(built.strategy, OneExpert) and load_control(path) is None:
+        raise ValueError(
+            f"expected a network with background events of the {SIGNAL_REGION} that it did not "
+            f"learn from; got none in {path}"
+        )
     if known := [name for name in was["names"] if name in targets]:
         raise ValueError(
             f"expected a network that has not learnt from the targets; got one that has from "

@@ -15,25 +15,30 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from . import __version__
 from .datasets import Dataset
 from .digest import digest
 from .losses import Categorical, CrossEntropy, Loss
 from .networks import NETWORKS
+from .prediction import logits
 from .rows import Blocks, Rows
 from .schedule import TrainingSettings
 from .strategies.metatransfer import MetaSettings, meta_train
 from .training import Progress, fit, silent
 from .writing import written
 
-__all__ = ["AGAIN", "Source", "learnt", "load_network", "opened", "pretrain"]
+__all__ = [
+    *("AGAIN", "SIGNAL_REGION", "Source"),
+    *("learnt", "load_control", "load_network", "opened", "pretrain"),
+]
 
 AGAIN = "; delete it and run again"
 """What to do about a broken file of the store."""
 LEARNT = ("learns", "names", "representation")
 """What a file says of the source that its network learnt from."""
+SIGNAL_REGION = "signal_region"
 
 
 @dataclass(frozen=True)
@@ -130,10 +135,23 @@ def pretrain(source: Source, path: Path, *, progress: Progress = silent) -> dict
         **history.summary(),
         "collapsed": history.collapsed,
     }
-    content = {"network": source.network, "shape": tuple(shape), "made_as": made_as}
+    content: dict[str, Any] = {"network": source.network, "shape": tuple(shape), "made_as": made_as}
     content |= {key: getattr(source, key) for key in LEARNT}
-    _save(content | {"state": network.state_dict()}, path)
+    content |= {"state": network.state_dict(), "control": _control(source, network, validation)}
+    _save(content, path)
     return record
+
+
+def _control(source: Source, network: nn.Module, held_out: Dataset) -> Tensor | None:
+    """Logits of background events of the signal region among those held out."""
+    if source.learns != "process" or SIGNAL_REGION not in source.regions:
+        return None
+    assert isinstance(held_out.x, Rows)
+    sizes = [len(opened(source.background / f"{region}.npy")) for region in source.regions]
+    i = source.regions.index(SIGNAL_REGION)
+    first = sum(sizes[:i])
+    inside = (held_out.x.index >= first) & (held_out.x.index < first + sizes[i])
+    return logits(network, held_out.subset(inside).x, precision=source.settings.precision)
 
 
 def _meta_train(source: Source, path: Path, *, progress: Progress) -> dict[str, Any]:
@@ -168,6 +186,21 @@ def load_network(path: Path, shape: tuple[int, ...], *, hint: str = "") -> nn.Mo
         got = tuple(content["shape"])
         raise ValueError(f"expected a network for events of shape {shape}; got {got} in {path}")
     return network
+
+
+def load_control(path: Path) -> Tensor | None:
+    """Logits of the events that tell a pretrained network's ratios of the background.
+
+    Returns:
+        Of background events of the signal region that it did not learn from, shape (M, classes);
+        None for a network of signal and background, or one that learnt from other regions.
+
+    Raises:
+        ValueError: no whole file of a network.
+    """
+    content, _ = _read(path)
+    control: Tensor | None = content.get("control")
+    return control
 
 
 def learnt(path: Path) -> dict[str, Any]:

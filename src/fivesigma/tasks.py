@@ -28,7 +28,7 @@ from .mixtures import Counts, Mixture, Pool, mix, pure
 from .networks import NETWORKS
 from .rows import Blocks, Rows
 from .schedule import History
-from .sources import AGAIN, Source, load_network, opened, pretrain
+from .sources import AGAIN, Source, load_control, load_network, opened, pretrain
 from .strategies import Learner, Start, Strategy
 from .training import Progress
 
@@ -167,6 +167,7 @@ class Task:
                 seeds=seeds,
                 progress=tell(self.title),
                 augmentation=built.augmentation,
+                control=load_control(self.source) if self.source else None,
             ),
             tests={
                 repeat: (signal.signal_region, background.signal_region)

@@ -12,6 +12,7 @@ from .base import Augmentation, Embedding, Fitted, Learner, Source, Start, Strat
 from .boosted import Boosted
 from .direct import Direct
 from .experts import Experts
+from .one_expert import OneExpert
 from .transfer import MetaTransfer, Transfer, ZeroShot
 from .trees import Trees
 
@@ -23,6 +24,7 @@ __all__ = [
     "Embedding",
     "Fitted",
     "Learner",
+    "OneExpert",
     "Source",
     "Start",
     "Strategy",
@@ -35,6 +37,7 @@ STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "direct": Direct,
     "experts": Experts,
     "metatransfer": MetaTransfer,
+    "one_expert": OneExpert,
     "transfer": Transfer,
     "trees": Trees,
     "zero_shot": ZeroShot,

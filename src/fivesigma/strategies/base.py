@@ -101,6 +101,11 @@ class Learner:
     """How events are augmented that are given as unaligned clouds; None if they are given as the
     network sees them."""
 
+    control: Tensor | None = None
+    """Logits that the pretrained network gives simulated background events of the signal region it
+    did not learn from, shape (M, classes); None if there is no such network, or it has no such
+    events."""
+
 
 class Strategy(Protocol):
     """A way to learn from data sets labelled by region, or by truth.

@@ -31,20 +31,22 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
+from torch import Tensor
 
 from .base import Embedding, Fitted, Learner, Source, Start, Together
 from .transfer import pretrained
 from ..datasets import Dataset
 from ..prediction import logits
 
-__all__ = ["Experts", "expectation_maximisation"]
+__all__ = ["Experts", "expectation_maximisation", "log_ratios", "of_mixtures", "see_ratios"]
 
 Floats = NDArray[np.float64]
 
@@ -69,21 +71,55 @@ class Experts:
 
     def __call__(self, start: Start, targets: Sequence[Dataset], learner: Learner) -> Fitted:
         """See `Strategy`; `start` gives the pretrained network, whatever the seed."""
-        network = pretrained(start)
-        embedding = Embedding(network, learner.settings)
+        fit = partial(expectation_maximisation, prior=self.prior)
+        return of_mixtures(start, targets, learner, lambda l, w: fit(l, w)[1])
 
-        def log_ratios(x: Any) -> Floats:
-            z = logits(network.head, embedding.of(x), precision=learner.settings.precision)
-            l = np.asarray(z.numpy(), dtype=np.float64)
-            return l[:, 1:] - l[:, :1] + math.log(l.shape[1] - 1)
 
-        mixtures = []
-        for target in targets:
-            inside = target.subset(np.flatnonzero(target.y == 1))
-            l, w = log_ratios(inside.x), inside.weight.astype(np.float64)
-            mixtures.append(expectation_maximisation(l, w, prior=self.prior)[1])
-        score = lambda i, x: _score(log_ratios(x), mixtures[i])  # noqa: E731
-        return Fitted(score, (None,) * len(targets))
+def of_mixtures(
+    start: Start,
+    targets: Sequence[Dataset],
+    learner: Learner,
+    shares: Callable[[Floats, Floats], Floats],
+) -> Fitted:
+    """Score events by a mixture of the experts, fitted to the signal region of each target.
+
+    Args:
+        start: gives the pretrained network.
+        targets: data sets.
+        learner: how to evaluate the network.
+        shares: of l, shape (N, K), and weights, shape (N,), the shares of the experts, shape (K,).
+
+    Raises:
+        ValueError: if the network is not one of tower and head.
+    """
+    network, precision = pretrained(start), learner.settings.precision
+    embedding = Embedding(network, learner.settings)
+
+    def of(x: Any) -> Floats:
+        return log_ratios(logits(network.head, embedding.of(x), precision=precision))
+
+    mixtures = []
+    for target in targets:
+        inside = target.subset(np.flatnonzero(target.y == 1))
+        mixtures.append(shares(of(inside.x), inside.weight.astype(np.float64)))
+    score = lambda i, x: _score(of(x), mixtures[i])  # noqa: E731
+    return Fitted(score, (None,) * len(targets))
+
+
+def log_ratios(z: Tensor) -> Floats:
+    """Ratios l, shape (N, K), of events with logits z, shape (N, 1 + K), background first."""
+    l = np.asarray(z.numpy(), dtype=np.float64)
+    return l[:, 1:] - l[:, :1] + math.log(l.shape[1] - 1)
+
+
+def see_ratios(l: Floats) -> None:
+    """See that there is an event, and that the ratios of all are finite.
+
+    Raises:
+        ValueError: if not.
+    """
+    if len(l) == 0 or not np.isfinite(l).all():
+        raise ValueError(f"expected finite ratios of at least one event; got {len(l)} events")
 
 
 def expectation_maximisation(
@@ -104,8 +140,7 @@ def expectation_maximisation(
     Raises:
         ValueError: if there is no event, or one is not finite.
     """
-    if len(l) == 0 or not np.isfinite(l).all():
-        raise ValueError(f"expected finite ratios of at least one event; got {len(l)} events")
+    see_ratios(l)
     K = l.shape[1]
     f, a = 0.01, np.full(K, 1 / K)
     for _ in range(steps):
