@@ -10,8 +10,8 @@ from scipy.stats import binom
 from toys import SHIFTS, Exact, search
 
 from fivesigma.prediction import logits
-from fivesigma.strategies import Learner, OneExpert
-from fivesigma.strategies.one_expert import evidence
+from fivesigma.strategies import Learner
+from fivesigma.strategies.one_expert import OneExpert, evidence
 from fivesigma.training import TrainingSettings
 
 SETTINGS = TrainingSettings(precision="float32")

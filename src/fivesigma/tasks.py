@@ -28,7 +28,7 @@ from .mixtures import Counts, Mixture, Pool, mix, pure
 from .networks import NETWORKS
 from .rows import Blocks, Rows
 from .schedule import History
-from .sources import AGAIN, Source, load_control, load_network, opened, pretrain
+from .sources import AGAIN, SIGNAL_REGION, Source, load_control, load_network, opened, pretrain
 from .strategies import Learner, Start, Strategy
 from .training import Progress
 
@@ -37,7 +37,7 @@ __all__ = [
     *("blocks", "learning", "tell"),
 ]
 
-REGIONS = ("signal_region", "sideband")
+REGIONS = (SIGNAL_REGION, "sideband")
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,7 @@ class Task:
         built = build(self.arm)
         events = blocks(*self.pools)
         splits = {t.repeat: self._split(events, t.repeat) for t in self.trainings}
+        knows = built.strategy.source == "process"
         drawn = [self._draw(built, splits[t.repeat][1], t, counts) for t in self.trainings]
         data, seeds = zip(*drawn, strict=True)
         return Ready(
@@ -167,7 +168,7 @@ class Task:
                 seeds=seeds,
                 progress=tell(self.title),
                 augmentation=built.augmentation,
-                control=load_control(self.source) if self.source else None,
+                control=load_control(self.source) if knows and self.source else None,
             ),
             tests={
                 repeat: (signal.signal_region, background.signal_region)

@@ -24,7 +24,6 @@ __all__ = [
     "Embedding",
     "Fitted",
     "Learner",
-    "OneExpert",
     "Source",
     "Start",
     "Strategy",

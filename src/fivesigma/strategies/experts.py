@@ -33,7 +33,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -71,8 +70,11 @@ class Experts:
 
     def __call__(self, start: Start, targets: Sequence[Dataset], learner: Learner) -> Fitted:
         """See `Strategy`; `start` gives the pretrained network, whatever the seed."""
-        fit = partial(expectation_maximisation, prior=self.prior)
-        return of_mixtures(start, targets, learner, lambda l, w: fit(l, w)[1])
+
+        def shares(l: Floats, w: Floats) -> Floats:
+            return expectation_maximisation(l, w, prior=self.prior)[1]
+
+        return of_mixtures(start, targets, learner, shares)
 
 
 def of_mixtures(

@@ -36,12 +36,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from torch import Tensor
 
 from .base import Fitted, Learner, Source, Start, Together
 from .experts import log_ratios, of_mixtures, see_ratios
 from ..datasets import Dataset
 
-__all__ = ["OneExpert", "evidence"]
+__all__ = ["OneExpert", "evidence", "see_control"]
 
 Floats = NDArray[np.float64]
 
@@ -61,13 +62,22 @@ class OneExpert:
 
     def __call__(self, start: Start, targets: Sequence[Dataset], learner: Learner) -> Fitted:
         """See `Strategy`; `start` gives the pretrained network, whatever the seed."""
-        if learner.control is None or len(learner.control) == 0:
-            raise ValueError(
-                "expected a network with background events of the signal region that it did not "
-                "learn from; got none"
-            )
-        control = log_ratios(learner.control)
+        control = log_ratios(see_control(learner.control))
         return of_mixtures(start, targets, learner, lambda l, w: softmax(evidence(l, w, control)))
+
+
+def see_control(control: Tensor | None, *, place: str = "") -> Tensor:
+    """The control of a pretrained network, if it has events.
+
+    Raises:
+        ValueError: if not; the place is named at its end.
+    """
+    if control is None or len(control) == 0:
+        raise ValueError(
+            "expected a network with background events of the signal region that it did not learn "
+            f"from; got none{place}"
+        )
+    return control
 
 
 def evidence(l: Floats, w: Floats, control: Floats) -> Floats:
