@@ -124,25 +124,28 @@ def test_few_events_make_a_wide_spectrum(low, up, rng):
 
 
 def test_template_by_hand():
-    """Folds of 400 and 600 events, of which 20 and 15 of 200 simulated ones pass."""
-    passed = np.arange(200) < np.array([[20], [15]])
-    found = from_template(np.array([400, 600]), passed)
-    assert found.value == pytest.approx(400 * 0.1 + 600 * 0.075)
-    assert found.error == pytest.approx(400 * 20**0.5 / 200 + 600 * 15**0.5 / 200)
-    none = from_template(np.array([1000]), np.zeros((1, 200), bool))
+    """Of 200 simulated events 20 pass the cut of a fold and 10 that of another."""
+    passed = np.arange(200) < np.array([[20], [10]])
+    found = from_template(740, passed, ~passed)
+    assert found.value == pytest.approx(740 * 15 / 185)
+    assert found.error == pytest.approx(60 * (1 / 740 + 1 / 15 + 1 / 185) ** 0.5)
+    none = from_template(1000, np.zeros((1, 200), bool), np.ones((1, 200), bool))
     assert none.value == pytest.approx(1000 * 0.5 / 200)
-    assert none.error == pytest.approx(1000 * 0.5**0.5 / 200)
+    assert none.error == pytest.approx(2.5 * (1 / 1000 + 1 / 0.5 + 1 / 200) ** 0.5)
+    assert from_template(0, passed, ~passed) == Estimate(0.0, 0.0)
 
 
-def test_pulls_of_a_template(rng):
-    """One score in all folds: a cut of 5 % of 4000 simulated events."""
-    n, found = np.array([500, 500]), []
-    for _ in range(1000):
-        passed = rng.random(4000) < 0.05
-        one = from_template(n, np.stack([passed, passed]))
-        found.append((one.value - 50) / one.error)
-    assert abs(np.mean(found)) < 4 / 1000**0.5
-    assert np.std(found) == pytest.approx(0.95**0.5, abs=4 / 2000**0.5)
+@pytest.mark.parametrize("eps", [0.5, 0.1, 0.01])
+def test_pulls_of_a_template(eps, rng):
+    """Counts of 4000 events on average, one score in all folds, cuts of 4000 simulated events."""
+    pulls = []
+    for _ in range(2000):
+        n_pass, n_fail = rng.poisson([4000 * eps, 4000 * (1 - eps)])
+        passed = np.tile(rng.random(4000) < eps, (2, 1))
+        B = from_template(n_fail, passed, ~passed)
+        pulls.append((n_pass - B.value) / (B.value + B.error**2) ** 0.5)
+    assert abs(np.mean(pulls)) < 0.1
+    assert np.std(pulls) == pytest.approx(1, abs=0.07)
 
 
 def test_closure_is_what_statistics_leave(rng):

@@ -115,9 +115,10 @@ def test_counts_by_hand():
     assert outcome.collapsed == 1
     simulated = Events(events.scored, mass, inside, np.tile(np.arange(100) / 100, (K, 1)))
     outcome = search(simulated, eps_b=[0.1, 0.5])
-    for found, eps in zip([*outcome.cuts, *outcome.intervals], (0.5, 0.1, 0.4, 0.1), strict=True):
-        error = 500 * (eps / 100) ** 0.5
-        assert found.background == Estimate(pytest.approx(500 * eps), pytest.approx(error))
+    expected = [(50, 50), (10, 90), (40, 50), (10, 90)]
+    for found, (t, T) in zip([*outcome.cuts, *outcome.intervals], expected, strict=True):
+        error = 5 * t * (1 / (5 * T) + 1 / t + 1 / T) ** 0.5
+        assert found.background == Estimate(pytest.approx(5 * t), pytest.approx(error))
 
 
 def test_a_template_with_ties_counts_what_passes():
@@ -130,6 +131,33 @@ def test_a_template_with_ties_counts_what_passes():
     events = Events(Scored(score, fold, (False,) * K, lambda x: x), mass, inside, template)
     cut = search(events, eps_b=[0.25]).cuts[0]
     assert (cut.n, cut.background.value) == (200, pytest.approx(200))
+
+
+def test_a_signal_does_not_raise_its_own_template(rng):
+    """Sixty more events behind all cuts change the counts, and no background behind a cut."""
+    events = drawn(rng, template="simulated")
+    more = replace(
+        events,
+        scored=Scored(
+            np.append(events.scored.score, np.ones(60)),
+            np.append(events.scored.fold, np.arange(60) % K),
+            events.scored.collapsed,
+            events.scored.of,
+        ),
+        mass=np.append(events.mass, np.full(60, 5100.0)),
+        inside=np.append(events.inside, np.ones(60, bool)),
+    )
+    before, after = (search(one, eps_b=EPS) for one in (events, more))
+    assert [cut.background for cut in after.cuts] == [cut.background for cut in before.cuts]
+    assert [cut.n for cut in after.cuts] == [cut.n + 60 for cut in before.cuts]
+
+
+def test_a_constant_score_has_no_template(rng):
+    events = drawn(rng, template="simulated")
+    constant = replace(events.scored, score=np.full(N, 0.5), collapsed=(True,) * K)
+    flat = replace(events, scored=constant, template=np.full((K, 100), 0.5))
+    with pytest.raises(ValueError, match="behind the cut at 10 %: expected simulated events below"):
+        search(flat, eps_b=EPS)
 
 
 def test_a_closure_error_makes_p_values_larger():

@@ -24,13 +24,15 @@ $$ B = \tilde B \, e^{r^2 / 2} , \qquad \sigma_B = B \sqrt{e^{r^2} - 1} . $$
 
 An error that is a fixed share of the estimate makes low ones seem too sure; the mean undoes that.
 
-**Template.** Of $T$ simulated background events of the signal region, $t_f$ pass the cut of fold
-$f$, in which the data have $n_f$ events there,
+**Template.** In the signal region, $n$ events of the data are below the cut; of simulated
+background events, $t$ pass it and $T$ are below, on average over folds, each with its own cut,
 
-$$ B = \sum_f n_f \epsilon_f , \qquad \sigma_B = \sum_f n_f \sqrt{\epsilon_f / T} , \qquad
-   \epsilon_f = \max(t_f, \tfrac{1}{2}) / T ; $$
+$$ B = n \frac{t}{T} , \qquad
+   \sigma_B^2 = B^2 \Big( \frac1n + \frac1t + \frac1T \Big) , \qquad t \geq \tfrac12 . $$
 
-all folds share the simulated events, so that their errors add up.
+What is below normalises it, not all events: a signal behind the cut does not raise its own
+background. For an interval of the score, what is below the interval is taken, which makes the
+estimates of intervals that follow each other independent, as factors of a multinomial probability.
 
 What these assumptions miss is measured on data without a signal: the closure.
 
@@ -155,17 +157,23 @@ def from_spectrum(mass: Floats, spectrum: Spectrum, *, width: float = 25.0) -> E
     return Estimate(value, value * math.sqrt(math.expm1(r2)))
 
 
-def from_template(n: NDArray[np.int64], passed: NDArray[np.bool_]) -> Estimate:
+def from_template(n: int, passed: NDArray[np.bool_], below: NDArray[np.bool_]) -> Estimate:
     """Background from simulated events behind the same cuts.
 
     Args:
-        n: events of the data in the signal region by fold, before the cut, shape (k,).
+        n: events of the data in the signal region that are below the cut.
         passed: whether simulated events of the signal region pass the cut of each fold, shape
-            (k, T).
+            (k, M).
+        below: whether they are below it, shape (k, M).
+
+    Raises:
+        ValueError: if no simulated event is below the cut of any fold.
     """
-    T = passed.shape[1]
-    eps = np.maximum(passed.mean(axis=1), 0.5 / T)
-    return Estimate(float(n @ eps), float(n @ np.sqrt(eps / T)))
+    t, T = max(passed.sum(axis=1).mean(), 0.5), below.sum(axis=1).mean()
+    if not T:
+        raise ValueError("expected simulated events below the cut; got scores that all pass")
+    r = t / T
+    return Estimate(float(n * r), float(r * math.sqrt(n * (1 + n / t + n / T))))
 
 
 def closure(observed: Floats, estimates: list[Estimate]) -> float:

@@ -190,9 +190,9 @@ class Events:
             if self.spectrum is not None:
                 return from_spectrum(self.mass[passed & ~self.inside], self.spectrum)
             return interpolated(self.mass, passed, self.inside, degree=self.degree)
-        n = np.bincount(self.scored.fold[self.inside], minlength=len(loose))
-        here = (self.template >= loose[:, None]) & (self.template < tight[:, None])
-        return from_template(n, here)
+        n = int((self.inside & self.between(-np.full(len(loose), np.inf), loose)).sum())
+        below = self.template < loose[:, None]
+        return from_template(n, ~below & (self.template < tight[:, None]), below)
 
 
 def search(events: Events, *, eps_b: Sequence[float]) -> Outcome:
@@ -239,10 +239,9 @@ def _background(events: Events, pair: tuple[Floats, Floats], where: str) -> Esti
     try:
         return events.background(*pair)
     except ValueError as error:
-        advice = "looser cuts leave more events"
-        if events.spectrum is not None:
-            advice += ", and an interpolation needs fewer than the fit of a spectrum"
-        raise ValueError(f"background {where}: {error}; {advice}") from error
+        advice = "; looser cuts leave more events, and an interpolation needs fewer than a spectrum"
+        text = f"background {where}: {error}" + (advice if events.spectrum is not None else "")
+        raise ValueError(text) from error
 
 
 def naive(
