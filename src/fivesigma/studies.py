@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
@@ -232,10 +231,9 @@ class Crew:
             self.report(stage, done, total, note)
 
         client.subscribe_topic("epochs", lambda event: tell(event[1]))
-        run = uuid4().hex  # a scheduler that goes on may still hold what failed under the same key
         futures = {
-            client.submit(_run, t, key=f"{stage}-{t.hash}-{run}", priority=-i, pure=False): t
-            for i, t in enumerate(missing)
+            client.submit(_run, task, key=f"{stage}-{task.hash}", priority=-i, pure=False): task
+            for i, task in enumerate(missing)
         }
         for future in as_completed(futures):
             task = futures.pop(future)
