@@ -187,6 +187,21 @@ def test_padding_does_not_matter(sizes):
     same(together(hs, train, validation, settings=settings), theirs)
 
 
+def test_rows_that_nobody_chose_do_not_matter(monkeypatch):
+    """They may never have been written, the first as well as any other."""
+    hs = [head(seed) for seed in range(3)]
+    sizes = (50, 200, 130)
+    train = [chosen(k, n) for k, n in enumerate(sizes)]
+    validation = [chosen(k, n // 2, seed=1) for k, n in enumerate(sizes)]
+    expected = together(hs, train, validation)
+    used = torch.cat([c.index for c in train + validation])
+    assert 0 not in used
+    unwritten = torch.full_like(E, torch.nan)
+    unwritten[used] = E[used]
+    monkeypatch.setitem(globals(), "E", unwritten)
+    same(together(hs, train, validation), expected, atol=0)
+
+
 def test_a_data_set_of_fewer_events_than_steps():
     """Four steps for three events: the step without one is no step."""
     hs, train = [head(0), head(1)], [chosen(0), chosen(1, 3)]

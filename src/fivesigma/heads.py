@@ -214,7 +214,7 @@ class _Together:
 
     def _padded(self, chosen: Sequence[Chosen]) -> Batch:
         n = max(map(len, chosen))
-        index = torch.zeros(len(chosen), n, dtype=torch.int64)
+        index = self.train[0].index[0].repeat(len(chosen), n)  # other rows may hold anything
         y, weight = torch.zeros(2, len(chosen), n)
         for k, c in enumerate(chosen):
             index[k, : len(c)], y[k, : len(c)], weight[k, : len(c)] = c.index, c.y, c.weight
