@@ -23,7 +23,7 @@ TRUNK = (
     "training", "heads", "strategies", "folds", "decorrelation", "evaluation", "statistics",
     "reach", "thresholds", "measurement", "attribution", "importance", "interpretation",
     "counting", "likelihood", "limits", "export", "background", "search", "doctor", "calibration",
-    "windows", "hunt", "findings", "hunts", "benchmarks", "entries", "configuration",
+    "windows", "hunt", "findings", "resemblance", "hunts", "benchmarks", "entries", "configuration",
     "projection", "observed",
     "loading", "costs", "arms", "sources", "tasks", "searches", "projections", "pretrained",
     "demands", "samples", "represented", "plan",

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from test_search import EPS, K, drawn
 
-from fivesigma.doctor import distance_correlation, examine
+from fivesigma.background import Estimate
+from fivesigma.doctor import beyond, distance_correlation, examine
+from fivesigma.search import Cut
 
 
 @pytest.fixture
@@ -95,3 +97,28 @@ def test_distance_correlation_of_gaussians(rng):
     top = r * math.asin(r) + math.sqrt(1 - r**2) - r * math.asin(r / 2) - math.sqrt(4 - r**2) + 1
     expected = math.sqrt(top / (1 + math.pi / 3 - math.sqrt(3)))
     assert distance_correlation(x, y) == pytest.approx(expected, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("n", "n_template", "sigmas", "verdict"),
+    [
+        (100, 40, 0.0, "fine"),  # nothing
+        (160, 40, 60 / (100 + 100**2 / 40) ** 0.5, "fine"),  # nothing in the sidebands
+        (400, 160, 0.0, "look"),  # all of it as wrong as the sidebands
+        (250, 60, 100 / (150 + 150**2 / 60) ** 0.5, "fine"),  # a signal, a little in the sidebands
+    ],
+)
+def test_an_excess_beyond_the_sidebands(n, n_template, sigmas, verdict):
+    """Of 1000 events, of which 4 % are usual: Poisson has less than the Gaussian sigmas."""
+    cut = Cut(0.05, n, Estimate(100.0, 0.0), n_template)
+    found = beyond(cut, n_template / 1000, 0.04)
+    assert found.value == pytest.approx(sigmas, abs=0.18 * sigmas + 0.1)
+    assert found.verdict == verdict
+    assert ("may be that of the simulation" in found.words) == (verdict == "look")
+
+
+def test_sidebands_that_say_nothing():
+    for share, usual in ((0.0, 0.04), (0.04, 0.0)):
+        found = beyond(Cut(0.05, 20, Estimate(10.0, 1.0), 0), share, usual)
+        assert found.verdict == "look"
+        assert found.record()["value"] is None

@@ -12,7 +12,7 @@ from fabricated_searches import CHANGES, FITTED, TREES, record
 from fivesigma.background import Estimate
 from fivesigma.findings import Null, measures, power
 from fivesigma.plan import Plan
-from fivesigma.searched import Searches, _best, _failed
+from fivesigma.searched import Searches, _best, _failed, _fault
 
 
 def test_closure_is_of_the_counts():
@@ -91,6 +91,7 @@ def test_data_are_compared_with_what_calibrates_them():
     assert set(fine) == {
         *("events, signal region", "events, sidebands", "area without a signal"),
         *("simulation behind 0.1", "simulation behind 0.01"),
+        *("excess beyond the sidebands 0.1", "excess beyond the sidebands 0.01"),
     }
     assert verdicts(n_events=19_000)["events, signal region"] == "fault"
     knowing = [one | {"auc": 0.9} for one in null.records]
@@ -104,6 +105,23 @@ def test_data_are_compared_with_what_calibrates_them():
         cut["n_template"] *= 2
     found = {f["check"]: f["verdict"] for f in null.of_data(other)["doctor"]}
     assert found["simulation behind 0.1"] == "fault"
+
+
+@pytest.mark.parametrize(
+    ("doctor", "words"),
+    [
+        ([("a", "fine")], ""),
+        ([("a", "look"), ("b", "fault")], ", but b it is, which makes it wrong"),
+        (
+            [("simulation behind 0.1", "fault"), ("excess beyond the sidebands 0.1", "fine")],
+            ", but simulation behind 0.1 it is: a simulation that is wrong, or a signal in the "
+            "sidebands; excess beyond the sidebands 0.1 it is",
+        ),
+    ],
+)
+def test_a_fault_in_words(doctor, words):
+    found = [{"check": name, "verdict": v, "words": f"{name} it is"} for name, v in doctor]
+    assert _fault(found) == words
 
 
 @pytest.mark.slow

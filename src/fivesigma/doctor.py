@@ -4,6 +4,9 @@ r"""What can be wrong with a search, looked for in its own events.
 * Events that are there twice: in different folds they are trained on and scored at once.
 * Data that are not like the simulated data sets that they are calibrated with: in their number, or
   in the share of the sidebands behind a cut that is taken from simulated events.
+* An excess that is there because the simulation is wrong: if it is as wrong in the signal region as
+  in the sidebands, of which a share $s$ passes a cut instead of $s_0$, then $B s / s_0$ events are
+  to be expected, and what is beyond them is not its fault. The sidebands may hold signal as well.
 * A score that knows the mass. In the sidebands, where there is no signal, it shows as an area under
   the ROC curve of upper against lower other than 1/2, as an efficiency of the cut that is not flat,
   and as a distance correlation with the mass,
@@ -23,17 +26,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from .counting import bounded, poisson_p
 from .evaluation import auc, roc
-from .search import Events
+from .search import Cut, Events
 
-__all__ = ["Finding", "alike", "distance_correlation", "examine", "ignorant"]
+__all__ = ["Finding", "alike", "beyond", "distance_correlation", "examine", "ignorant"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Verdict: TypeAlias = Literal["fine", "look", "fault"]
@@ -59,6 +63,10 @@ class Finding:
 
     words: str
     """What it means."""
+
+    def record(self) -> dict[str, Any]:
+        """Its fields, JSON types only: a value that is not finite is None."""
+        return asdict(self) | {"value": self.value if math.isfinite(self.value) else None}
 
 
 def examine(
@@ -110,6 +118,34 @@ def alike(data: Mapping[str, float], null: Mapping[str, Floats]) -> list[Finding
             )
             found.append(Finding(f"simulation behind {name}", value, verdict, words))
     return found
+
+
+def beyond(cut: Cut, share: float, usual: float, *, closure: float = 0.0) -> Finding:
+    """Whether an excess is larger than what the sidebands have behind the same cut.
+
+    Args:
+        cut: what is behind it, on a background B from simulated events.
+        share: s, of the sidebands behind it.
+        usual: s_0, the same in data sets without a signal, on average.
+        closure: relative error of the background.
+    """
+    eps, ratio = f"{cut.eps_b:g}", share / usual if usual else math.nan
+    check = f"excess beyond the sidebands {eps}"
+    if not ratio > 0:
+        words = f"no events of the sidebands are behind the cut at {eps}"
+        return Finding(check, math.nan, "look", words)
+    B, sigma = cut.background.value * ratio, cut.background.error * ratio
+    sigma = math.hypot(sigma, B / math.sqrt(cut.n_template))
+    z = float(bounded(poisson_p(cut.n, B, sigma, closure=closure, tail="mid")))
+    more = (1 - 1 / ratio) * math.sqrt(cut.n_template * ratio) > 3  # than usual, in sigma
+    explained = more and z < 3 < bounded(cut.p(closure))
+    words = (
+        f"{cut.n} events of the signal region are behind the cut at {eps}; if a simulation that is "
+        f"as wrong there makes what is in the sidebands, {B:.3g} +- {sigma:.2g} are expected, "
+        f"{z:.1f} sigma"
+    )
+    words += ": the excess may be that of the simulation" if explained else ""
+    return Finding(check, z, "look" if explained else "fine", words)
 
 
 def ignorant(areas: Floats, *, taught: bool = False) -> Finding:

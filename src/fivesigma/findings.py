@@ -22,7 +22,7 @@ from .argos import LEAST, argos
 from .background import Estimate, closure, closures
 from .calibration import Calibrated, calibrate, uniformity
 from .counting import bounded
-from .doctor import alike, ignorant
+from .doctor import alike, beyond, ignorant
 from .export import workspace
 from .reach import Reach, reach
 from .search import Closure, Cut, Interval, Outcome
@@ -114,8 +114,14 @@ class Null:
     def _compared(self, record: Set) -> list[dict[str, Any]]:
         """What the doctor says of data beside the data sets that calibrate them."""
         each = [self._numbers(one) for one in self.records]
-        found = alike(self._numbers(record), _by_name(each))
-        return [asdict(finding) for finding in (*found, ignorant(self._areas, taught=self.taught))]
+        numbers, null = self._numbers(record), _by_name(each)
+        found = alike(numbers, null)
+        if self.background == "template":
+            for cut in self.outcome(record).cuts:
+                eps = f"{cut.eps_b:g}"
+                delta = self.closure.cuts[cut.eps_b]
+                found.append(beyond(cut, numbers[eps], float(null[eps].mean()), closure=delta))
+        return [one.record() for one in (*found, ignorant(self._areas, taught=self.taught))]
 
     @property
     def _areas(self) -> Floats:

@@ -51,6 +51,10 @@ class Scored:
     of: Callable[[Any], Floats]
     """Scores s of other events x, shape (n, *shape), by the models of each fold, shape (k, n)."""
 
+    shares: Floats | None = None
+    """What the signal is made of, where the strategy says so: shares of the known signals, shape
+    (K,), the mean over all models."""
+
 
 def deal(labels: NDArray[Any], k: int, *, rng: np.random.Generator) -> Index:
     """Deal events to k folds at random, those of each label evenly.
@@ -142,7 +146,9 @@ def _scored(data: Dataset, fold: Index, models: list[list[int]], fitted: Fitted)
             ]
         )
 
-    return Scored(score, fold, tuple(collapsed), of)
+    shares = [fitted.shares[i] for own in models for i in own] if fitted.shares else []
+    mean = np.array(np.mean(shares, axis=0)) if shares else None
+    return Scored(score, fold, tuple(collapsed), of, mean)
 
 
 def _mean_rank(scores: list[NDArray[Any]], templates: list[NDArray[Any]]) -> Floats:

@@ -22,6 +22,7 @@ from .plots import (
     DATA_FIGURES,
     FIGURES,
     HUNT_FIGURES,
+    KNOWN_FIGURES,
     PROJECTION_FIGURES,
     SEARCH_FIGURES,
     Figure,
@@ -104,6 +105,7 @@ def _kind(results: Results) -> Kind:
         return Kind("projection.html.j2", projection_tables, figures)
     if "search" in results:
         more = HUNT_FIGURES if "hunt" in results else {}
+        more |= KNOWN_FIGURES if "known" in results else {}
         more |= DATA_FIGURES if any("data" in one for one in results["search"].values()) else {}
         return Kind("search.html.j2", search_tables, SEARCH_FIGURES | more)
     return Kind("report.html.j2", _study_tables, FIGURES | interpreted, _of_study)

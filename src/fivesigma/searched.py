@@ -11,6 +11,7 @@ from .calibration import calibrate
 from .configuration import Arm
 from .findings import ANY, Null, measures, power, quantiles
 from .hunts import Hunt, sentence
+from .resemblance import Resemblance, resemblance_words
 from .searches import windows
 from .studies import Run
 from .tasks import REGIONS
@@ -61,14 +62,17 @@ def searched(run: Run) -> dict[str, Any]:
     rng = np.random.default_rng(run.study.seed)
     found = {name: _found(*pair, rng=rng) for name, pair in nulls.items()}
     hunts = {group.name: _hunted(run, group) for group in groups if search.windows}
+    known = {group.name: _resembled(group) for group in groups if "shares" in group.without[0]}
     told = [_told(name, one) for name, one in found.items()]
     told += [sentence(name, one) for name, one in hunts.items()]
+    told += [resemblance_words(name, one) for name, one in known.items() if "data" in one]
     told += _best(
         {name: (null, group.data[0]) for name, (group, null) in nulls.items() if group.data}
     )
     shared = _shared(run)
     results = {"search": found, "summary": [*told, _of_shared(shared)], "shared": shared}
-    return results | {"failures": failures} | ({"hunt": hunts} if hunts else {})
+    extra = {"hunt": hunts, "known": known}
+    return results | {"failures": failures} | {key: one for key, one in extra.items() if one}
 
 
 def _groups(run: Run, arm: Arm) -> list[Searches]:
@@ -141,6 +145,14 @@ def _hunted(run: Run, group: Searches) -> dict[str, Any]:
     return found | ({"data": hunt.of_data(group.data[0])} if group.data else {})
 
 
+def _resembled(group: Searches) -> dict[str, Any]:
+    """Which of the known signals the data sets of a method look like."""
+    null = Resemblance(group.without)
+    powers = {target: null.power(sets) for target, sets in group.by_target.items() if sets}
+    found = {"null": null.summary(), "power": powers}
+    return found | ({"data": null.of_data(group.data[0])} if group.data else {})
+
+
 def _told(name: str, found: dict[str, Any]) -> str:
     """What a method finds in data, claims without a signal, and from which strength on it finds."""
     null, text = found["null"], f"{name}: "
@@ -173,8 +185,21 @@ def _told_of_data(found: Mapping[str, Any]) -> str:
     )
     if found["background"] == "template":
         text += ", if the simulation describes the data"
-    faults = [f["words"] for f in found["data"]["doctor"] if f["verdict"] == "fault"]
-    return f"{text}{f', but {faults[0]}, which makes it wrong' if faults else ''}; "
+    return f"{text}{_fault(found['data']['doctor'])}; "
+
+
+def _fault(doctor: Sequence[Mapping[str, Any]]) -> str:
+    """The first fault of a search, and what it means."""
+    words = {one["check"]: one["words"] for one in doctor}
+    faults = [one["check"] for one in doctor if one["verdict"] == "fault"]
+    if not faults:
+        return ""
+    eps = faults[0].removeprefix("simulation behind ")
+    if further := words.get(f"excess beyond the sidebands {eps}"):
+        meaning = f": a simulation that is wrong, or a signal in the sidebands; {further}"
+    else:
+        meaning = ", which makes it wrong"
+    return f", but {words[faults[0]]}{meaning}"
 
 
 def _best(searches: Mapping[str, tuple[Null, dict[str, Any]]]) -> list[str]:

@@ -22,6 +22,7 @@ from .evaluation import auc, roc
 from .folds import Scored, cross_score, deal
 from .rows import Rows
 from .search import Events, naive, search
+from .sources import learnt
 from .tasks import Ready, Task, blocks
 from .windows import Window, sliding
 
@@ -83,6 +84,7 @@ class SearchTask:
                 "s_over_sqrt_b": training.strengths[0],
             }
             about |= {"seed": ready.learner.seeds[i], "naive": simple[i]}
+            about |= self._shares(scored[i])
             sets.append(about | found)
         if all("failed" in one for one in sets):
             raise ValueError(sets[0]["failed"])
@@ -119,6 +121,14 @@ class SearchTask:
                 found[how]["m_jj"] = _spectra(events, self.task.eps_b)
         n = {"n_events": int(inside.sum()), "n_sideband": int((~inside).sum())}
         return n | {"auc": _auc(signal[0], background[0]), "outcomes": found}
+
+    def _shares(self, scored: Scored) -> dict[str, dict[str, float]]:
+        """What the signal is made of, by the names of the known ones, where that is fitted."""
+        if scored.shares is None:
+            return {}
+        assert self.task.source is not None
+        names = learnt(self.task.source)["names"]
+        return {"shares": dict(zip(names, scored.shares.tolist(), strict=True))}
 
     def _events(
         self,
@@ -177,11 +187,7 @@ class SearchTask:
     def _examined(self, events: Events, data: Dataset) -> list[dict[str, Any]]:
         rng = np.random.default_rng(self.task.seed)
         found = examine(events, self._kinematics(data), eps_b=self.task.eps_b, rng=rng)
-        return [
-            dataclasses.asdict(finding)
-            | {"value": finding.value if np.isfinite(finding.value) else None}
-            for finding in found
-        ]
+        return [finding.record() for finding in found]
 
     def _kinematics(self, data: Dataset) -> NDArray[np.float32]:
         if self.data is None:

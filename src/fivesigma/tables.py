@@ -95,7 +95,8 @@ def _spread(results: Results, one: Series) -> list[Row]:
 def search_tables(results: Results) -> dict[str, list[Row]]:
     """The tables of a calibrated search: `null`, without a signal, `power`, and of `data`.
 
-    A hunt adds `windows`, `hunt`, the global p-values, and `hunt_power`.
+    A hunt adds `windows`, `hunt`, the global p-values, and `hunt_power`; methods that fit what the
+    signal is made of, `known`.
     """
     null, powers, data = [], [], []
     for method, one in results["search"].items():
@@ -120,7 +121,26 @@ def search_tables(results: Results) -> dict[str, list[Row]]:
     hunted = _hunt_tables(results["hunt"]) if "hunt" in results else {}
     spectrum = [row for m, one in results["search"].items() for row in _mass_rows(m, one)]
     of_data = {"data": data, "data_spectrum": spectrum} if data else {}
-    return {"null": null, "power": powers} | of_data | hunted
+    known = {"known": _known_rows(results["known"])} if "known" in results else {}
+    return {"null": null, "power": powers} | of_data | hunted | known
+
+
+def _known_rows(methods: Mapping[str, Any]) -> list[Row]:
+    """A row for each known signal: its share without a signal, and with one or in data."""
+    rows = []
+    for method, one in methods.items():
+        cases: list[tuple[str, float | None, Mapping[str, Any]]] = [("none", 0.0, one["null"])]
+        for target, strengths in one["power"].items():
+            cases += [(target, at["s_over_sqrt_b"], at["shares"]) for at in strengths]
+        if "data" in one:
+            found = one["data"]["shares"].items()
+            cases.append(("data", None, {name: {"median": share} for name, share in found}))
+        for signal, strength, shares in cases:
+            where = {"method": method, "signal": signal, "s_over_sqrt_b": strength}
+            for name, share in shares.items():
+                numbers = {f"share_{key}": share.get(key) for key in ("median", "low", "high")}
+                rows.append(where | {"known": name} | numbers)
+    return rows
 
 
 def _mass_rows(method: str, one: Mapping[str, Any]) -> list[Row]:

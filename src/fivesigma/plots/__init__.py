@@ -17,7 +17,7 @@ from .projections import (
     significance_by_threshold,
     yields_by_threshold,
 )
-from .search import data_spectrum, fakes, hunt, null_p_values, power
+from .search import data_spectrum, fakes, hunt, known_signals, null_p_values, power
 from .strengths import auc, reach, significance
 from .trainings import accuracy, learning_curves, roc_curves
 from ..series import Results, all_strengths, series
@@ -27,6 +27,7 @@ __all__ = [
     "DATA_FIGURES",
     "FIGURES",
     "HUNT_FIGURES",
+    "KNOWN_FIGURES",
     "PROJECTION_FIGURES",
     "SEARCH_FIGURES",
     "Figure",
@@ -67,6 +68,9 @@ DATA_FIGURES: dict[str, Callable[[Results], Figure]] = {"data_spectrum": data_sp
 """Of events that are not simulated."""
 
 HUNT_FIGURES: dict[str, Callable[[Results], Figure]] = {"hunt": hunt}
+
+KNOWN_FIGURES: dict[str, Callable[[Results], Figure]] = {"known_signals": known_signals}
+"""Of methods that fit what the signal is made of."""
 
 PROJECTION_FIGURES: dict[str, Callable[[Results], Figure]] = {
     "significance_by_threshold": significance_by_threshold,

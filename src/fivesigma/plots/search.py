@@ -208,3 +208,45 @@ def _sigmas(axis: Axes, deepest: float) -> None:
     right = axis.secondary_yaxis("right")
     right.set_yticks(p_value(z), [f"{level}σ" for level in z])
     right.minorticks_off()
+
+
+@rc_context(STYLE)
+def known_signals(results: Results) -> Figure:
+    """Shares of the known signals that a method fits, a panel a method, a row a signal.
+
+    Bars are the central 68 % of data sets without a signal; marks are of the data, or, where there
+    are none, medians and 68 % of data sets with the strongest signal.
+    """
+    found = results["known"]
+    rows = max(len(one["null"]) for one in found.values())
+    width = max(3.6, 8.4 / len(found))
+    figure, axes = panels(1, len(found), size=(width, 1.4 + 0.26 * rows), x="all")
+    drawn: dict[str, str] = {}
+    for axis, (method, one) in zip(axes.flat, found.items(), strict=True):
+        names = list(one["null"])[::-1]
+        for y, name in enumerate(names):
+            null = one["null"][name]
+            axis.barh(y, null["high"] - null["low"], left=null["low"], color=GREY, alpha=0.35)
+            for label, shares in _marked(one):
+                drawn.setdefault(label, COLOURS[len(drawn) % len(COLOURS)])
+                share = {"low": None} | shares[name]
+                if share["low"] is not None:
+                    axis.plot([share["low"], share["high"]], [y, y], color=drawn[label], lw=1.5)
+                axis.plot([share["median"]], [y], color=drawn[label], marker="o", ls="")
+        axis.set_yticks(range(len(names)), names)
+        axis.set(title=method, xlabel="share of the signal", xlim=(0, 1))
+    handles: list[Artist] = [Patch(color=GREY, alpha=0.35, lw=0, label="68 % without a signal")]
+    handles += [line_handle(n, color=c, marker="o", ls="") for n, c in drawn.items()]
+    legend(figure, handles, side="lower")
+    return figure
+
+
+def _marked(one: Mapping[str, Any]) -> list[tuple[str, dict[str, dict[str, Any]]]]:
+    """What is marked of a method: a name, and shares by known signal."""
+    if "data" in one:
+        shares = one["data"]["shares"].items()
+        return [("data", {name: {"median": share} for name, share in shares})]
+    return [
+        (f"{target}, S/√B = {at[-1]['s_over_sqrt_b']:g}", at[-1]["shares"])
+        for target, at in one["power"].items()
+    ]

@@ -60,6 +60,10 @@ class Fitted:
     networks: tuple[nn.Module, ...] = ()
     """What was trained on each data set, where that is one network with one logit."""
 
+    shares: tuple[NDArray[np.float64], ...] = ()
+    """What the signal in each data set is made of, where that is fitted: shares of the signals that
+    the pretrained network knows, shape (K,), of sum 1."""
+
 
 @dataclass(frozen=True)
 class Augmentation:

@@ -105,7 +105,7 @@ def of_mixtures(
         inside = target.subset(np.flatnonzero(target.y == 1))
         mixtures.append(shares(of(inside.x), inside.weight.astype(np.float64)))
     score = lambda i, x: _score(of(x), mixtures[i])  # noqa: E731
-    return Fitted(score, (None,) * len(targets))
+    return Fitted(score, (None,) * len(targets), shares=tuple(mixtures))
 
 
 def log_ratios(z: Tensor) -> Floats:
